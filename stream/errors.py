@@ -1,0 +1,157 @@
+"""Every error that Causa raises on purpose.
+
+::
+
+    CausaError
+    ├── InputError              one record is at fault: it becomes a dead letter, its neighbours go on
+    │   ├── BadFrame            not a Confluent-framed message (magic byte, length)
+    │   ├── UnknownSchema       the schema id is in no registry
+    │   ├── BadAvro             the bytes do not decode under their schema
+    │   ├── InvalidCertificate  a field is missing or out of its domain
+    │   ├── EmptyCertificate    no text in Part I nor Part II
+    │   ├── OversizedText       a line, or their number, is over the limits
+    │   ├── SealedUnreadable    sealed text whose key is absent or that was tampered with
+    │   └── ModelRejected       the model fails on this certificate alone while a canary succeeds
+    ├── InfrastructureError     the world is at fault: the stream holds, nothing is dead-lettered
+    │   ├── ModelUnavailable    Triton is down, overloaded or too slow
+    │   ├── ModelMisconfigured  the pinned model or version is not served
+    │   ├── ModelFault          the model answers with an error or with nonsense (wrong shape, no number)
+    │   ├── RegistryUnavailable the schema registry does not answer
+    │   └── BrokerUnavailable   Kafka does not answer
+    └── SetupError              a person must act: one line and a hint on the screen, exit status 2
+        ├── InvalidSettings     settings that contradict one another
+        ├── InvalidData         a lexicon, rule or policy file that does not pass its validation
+        └── EmbeddedServerError a local server could not be started or died
+
+No message holds certificate text: an InputError names fields and limits, never values.
+"""
+
+
+class CausaError(Exception):
+    """Base of all of Causa's errors.
+
+    Attributes:
+        code: stable identifier in capitals, for dead letters, metrics and tests.
+        hint: what a person may do next; empty when there is nothing to say.
+    """
+
+    code = "CAUSA"
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(CausaError):
+    """One record is at fault; it goes to the dead letters with `code`."""
+
+    code = "INPUT"
+
+
+class BadFrame(InputError):
+    """The bytes do not begin with the Confluent frame (magic byte 0, four bytes of schema id)."""
+
+    code = "BAD_FRAME"
+
+
+class UnknownSchema(InputError):
+    """The frame names a schema that the registry does not know."""
+
+    code = "UNKNOWN_SCHEMA"
+
+
+class BadAvro(InputError):
+    """The payload does not decode under the schema that its frame names."""
+
+    code = "BAD_AVRO"
+
+
+class InvalidCertificate(InputError):
+    """A field is missing, of the wrong type or outside its domain."""
+
+    code = "INVALID_CERTIFICATE"
+
+
+class EmptyCertificate(InputError):
+    """Neither Part I nor Part II holds any text."""
+
+    code = "EMPTY_CERTIFICATE"
+
+
+class OversizedText(InputError):
+    """A line is longer, or the lines are more, than the limits allow."""
+
+    code = "OVERSIZED_TEXT"
+
+
+class SealedUnreadable(InputError):
+    """Sealed text that none of the configured keys opens."""
+
+    code = "SEALED_UNREADABLE"
+
+
+class ModelRejected(InputError):
+    """The model fails on this certificate, alone, again and again, while a canary line succeeds."""
+
+    code = "MODEL_REJECTED"
+
+
+class InfrastructureError(CausaError):
+    """A server is at fault: retry, then hold the partition; never dead-letter."""
+
+    code = "INFRASTRUCTURE"
+
+
+class ModelUnavailable(InfrastructureError):
+    """Triton does not answer in time (UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED)."""
+
+    code = "MODEL_UNAVAILABLE"
+
+
+class ModelMisconfigured(InfrastructureError):
+    """Triton answers, but does not serve the pinned model or version: a rollout fault."""
+
+    code = "MODEL_MISCONFIGURED"
+
+
+class ModelFault(InfrastructureError):
+    """The model answers this request with an error or with nonsense: the request may be its own cause."""
+
+    code = "MODEL_FAULT"
+
+
+class RegistryUnavailable(InfrastructureError):
+    """The schema registry does not answer; a schema cannot be said to be unknown."""
+
+    code = "REGISTRY_UNAVAILABLE"
+
+
+class BrokerUnavailable(InfrastructureError):
+    """Kafka does not answer."""
+
+    code = "BROKER_UNAVAILABLE"
+
+
+class SetupError(CausaError):
+    """A person must act before the command can work."""
+
+    code = "SETUP"
+
+
+class InvalidSettings(SetupError):
+    """Settings that are wrong or contradict one another."""
+
+    code = "INVALID_SETTINGS"
+
+
+class InvalidData(SetupError):
+    """A lexicon, rule, nomenclature or policy file that does not pass its validation."""
+
+    code = "INVALID_DATA"
+
+
+class EmbeddedServerError(SetupError):
+    """An embedded server could not be installed or started, or died."""
+
+    code = "EMBEDDED_SERVER"
