@@ -1,0 +1,365 @@
+"""What goes out: codes, tasks, corrections and dead letters, and the one order that decides between them.
+
+A coded record carries no text: offsets point into the raw text of the certificate, for whoever may read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from stream.certificate import Age, Certificate, Form, Manner, Place, Residence, Sealed, Sex, Source
+
+_BASE64 = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class CodedStatus(StrEnum):
+    """FINAL: counts as official; PROVISIONAL: a human will look; WITHDRAWN: the certificate was voided."""
+
+    FINAL = "FINAL"
+    PROVISIONAL = "PROVISIONAL"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class Modality(StrEnum):
+    """Who coded: the expert rules alone, the model (alone or with them), or a person."""
+
+    RULES = "RULES"
+    MODEL = "MODEL"
+    HUMAN = "HUMAN"
+
+
+class Method(StrEnum):
+    """Who proposed a code: the rules, the model, or both alike."""
+
+    RULES = "RULES"
+    MODEL = "MODEL"
+    BOTH = "BOTH"
+
+
+class Assertion(StrEnum):
+    """How the physician asserts an entity. NEGATED ones are not coded."""
+
+    AFFIRMED = "AFFIRMED"
+    PROBABLE = "PROBABLE"
+    HISTORY = "HISTORY"
+    NEGATED = "NEGATED"
+
+
+class Why(StrEnum):
+    """Why a stretch of text has no code."""
+
+    NEGATED = "NEGATED"
+    NOT_A_CAUSE = "NOT_A_CAUSE"
+    UNKNOWN_WORDS = "UNKNOWN_WORDS"
+
+
+class Route(StrEnum):
+    """Where targeting sends a certificate."""
+
+    AUTO = "AUTO"
+    MANUAL = "MANUAL"
+
+
+class Reason(StrEnum):
+    """Why a certificate goes to a person; several may hold."""
+
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    MANDATORY_INTEREST = "MANDATORY_INTEREST"
+    REJECT = "REJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another code that was considered, with its probability."""
+
+    code: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One coded stretch of a line.
+
+    Attributes:
+        code: ICD-10 with its dot, four characters where the category has them.
+        start: first character in the raw line, inclusive.
+        end: last character in the raw line, exclusive.
+        confidence: probability that the code is right, calibrated on held-out certificates.
+        method: who proposed the code.
+        source: the lexicon entry or the model and version that did.
+        alternatives: other codes considered, best first.
+        due_to: index in this line of the entity that the text says caused this one ("X secondaire à Y").
+    """
+
+    code: str
+    start: int
+    end: int
+    confidence: float
+    method: Method
+    source: str
+    alternatives: tuple[Alternative, ...] = ()
+    assertion: Assertion = Assertion.AFFIRMED
+    due_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uncoded:
+    """A stretch of the raw line left without a code, and why."""
+
+    start: int
+    end: int
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Time between onset and death, in days; `approximate` when the words are vague ("qq heures")."""
+
+    days: float
+    approximate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodedLine:
+    """The codes of one line, in text order."""
+
+    entities: tuple[Entity, ...] = ()
+    uncoded: tuple[Uncoded, ...] = ()
+    interval: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Underlying:
+    """The underlying cause and the rules that led to it, named one by one; no code when nothing could be coded."""
+
+    code: str | None
+    confidence: float
+    method: Method = Method.RULES
+    alternatives: tuple[Alternative, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Targeting:
+    """The route and its reasons; beside them the random audit and its inclusion probability."""
+
+    route: Route
+    reasons: tuple[Reason, ...] = ()
+    audit: bool = False
+    inclusion_probability: float = 0.0
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Everything that could change an answer, by version or content hash."""
+
+    software: str = ""
+    nomenclature: str = ""
+    lexicon: str = ""
+    rules: str = ""
+    coder: str = ""
+    underlying: str = ""
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in Kafka the certificate was read; empty offline."""
+
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class CodedCertificate:
+    """The coded record of one certificate version: one for every valid version, whatever its route."""
+
+    certificate_id: str
+    version: int
+    content_hash: str
+    status: CodedStatus
+    modality: Modality
+    underlying: Underlying
+    targeting: Targeting
+    versions: Versions
+    coded_at: datetime
+    revision: int = 0
+    death_date: date | None = None
+    sex: Sex = Sex.U
+    age: Age | None = None
+    place: Place = field(default_factory=Place)
+    residence: Residence = field(default_factory=Residence)
+    source: Source = Source.ELECTRONIC
+    form: Form = Form.GENERAL
+    manner: Manner | None = None
+    part1: tuple[CodedLine, ...] = ()
+    part2: tuple[CodedLine, ...] = ()
+    flags: tuple[str, ...] = ()
+    origin: Origin = field(default_factory=Origin)
+    received_at: datetime | None = None
+
+    def entities(self) -> tuple[Entity, ...]:
+        """All entities, Part I first."""
+        return tuple(e for line in (*self.part1, *self.part2) for e in line.entities)
+
+
+class TaskState(StrEnum):
+    """OPEN: a coder should look; NONE: an amendment or a void took the work away."""
+
+    OPEN = "OPEN"
+    NONE = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class ManualTask:
+    """What the coding office's queue gets for a certificate version (compacted by certificate id).
+
+    `certificate` and `proposal` are None when the state is NONE; `proposal` is None too for a blind audit.
+    """
+
+    certificate_id: str
+    version: int
+    revision: int
+    state: TaskState
+    reasons: tuple[Reason, ...] = ()
+    priority: float = 0.0
+    audit: bool = False
+    certificate: Certificate | None = None
+    proposal: CodedCertificate | None = None
+    created_at: datetime | None = None
+
+
+class DecisionKind(StrEnum):
+    """Kind of a coder's decision."""
+
+    FIRST = "FIRST"
+    SECOND = "SECOND"
+    ADJUDICATION = "ADJUDICATION"
+    UNDO = "UNDO"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A coder's decision on one certificate version, as an event; an undo is a new one."""
+
+    decision_id: str
+    kind: DecisionKind
+    certificate_id: str
+    version: int
+    coder: str
+    role: str
+    reason: str
+    decided_at: datetime
+    content_hash: str = ""
+    supersedes: str | None = None
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+    underlying_before: str | None = None
+    underlying_after: str | None = None
+    blind: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be coded: its bytes as they came, an error code and where it stood.
+
+    `detail` names fields and limits only; it never quotes the record.
+    """
+
+    __pydantic_config__ = _BASE64
+    error: str
+    detail: str
+    payload: bytes | Sealed | None
+    key: bytes | None
+    origin: Origin
+    at: datetime
+    software: str = ""
+
+
+_CODED = TypeAdapter(CodedCertificate)
+_TASK = TypeAdapter(ManualTask)
+_DEAD = TypeAdapter(DeadLetter)
+_CORRECTION = TypeAdapter(Correction)
+
+
+def coded_record(coded: CodedCertificate) -> dict[str, Any]:
+    """Avro mapping of a coded certificate."""
+    record: dict[str, Any] = _CODED.dump_python(coded)
+    return record
+
+
+def coded_json(coded: CodedCertificate) -> dict[str, Any]:
+    """JSON mapping of a coded certificate."""
+    record: dict[str, Any] = _CODED.dump_python(coded, mode="json")
+    return record
+
+
+def read_coded(value: Any) -> CodedCertificate:
+    """Coded certificate from its Avro or JSON mapping."""
+    coded: CodedCertificate = _CODED.validate_python(value)
+    return coded
+
+
+def task_record(task: ManualTask) -> dict[str, Any]:
+    """Avro mapping of a manual task."""
+    record: dict[str, Any] = _TASK.dump_python(task)
+    return record
+
+
+def read_task(value: Any) -> ManualTask:
+    """Manual task from its Avro or JSON mapping."""
+    task: ManualTask = _TASK.validate_python(value)
+    return task
+
+
+def dead_letter_record(letter: DeadLetter) -> dict[str, Any]:
+    """Avro mapping of a dead letter."""
+    record: dict[str, Any] = _DEAD.dump_python(letter)
+    return record
+
+
+def read_dead_letter(value: Any) -> DeadLetter:
+    """Dead letter from its Avro or JSON mapping."""
+    letter: DeadLetter = _DEAD.validate_python(value)
+    return letter
+
+
+def correction_record(correction: Correction) -> dict[str, Any]:
+    """Avro mapping of a correction."""
+    record: dict[str, Any] = _CORRECTION.dump_python(correction)
+    return record
+
+
+def _rank(record: CodedCertificate) -> tuple[int, bool, bool, int, datetime, str]:
+    """Total order among the records of a certificate; the last field only makes ties impossible to differ on.
+
+    Within a version a withdrawal stands above all, then a human result above a machine's. Among human results the
+    later decision counts before the revision; among machine results the revision counts first, so `coded_at` only
+    separates what a revision does not.
+    """
+    human = record.modality is Modality.HUMAN
+    withdrawn = record.status is CodedStatus.WITHDRAWN
+    return (record.version, withdrawn, human, record.revision, record.coded_at, record.content_hash)
+
+
+def supersedes(a: CodedCertificate, b: CodedCertificate) -> bool:
+    """Whether `a` replaces `b`, two records of one certificate.
+
+    The higher version wins; within a version a withdrawal, then a human result, then the higher revision, then the
+    later decision. Two identical records do not replace one another, so applying this in any order, any number of
+    times, ends in the same state. A same version with another `content_hash` is a conflict: see `conflict`.
+    """
+    return _rank(a) > _rank(b)
+
+
+def conflict(a: CodedCertificate, b: CodedCertificate) -> bool:
+    """Whether two records claim the same version for different contents: report it, choose nothing silently."""
+    return a.certificate_id == b.certificate_id and a.version == b.version and a.content_hash != b.content_hash
