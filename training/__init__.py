@@ -1,0 +1,1 @@
+"""Training: nomenclature, corpus, tokenizer, encoder, calibration, evaluation, export (extra `train`)."""
