@@ -1,0 +1,94 @@
+"""Confidence of a proposal: the probability that its code is right, from how rules and model came to it.
+
+A logistic function of a few readable features; its weights are fitted on certificates that neither the lexicon's
+authors nor the model saw (`training/calibrate.py`) and kept in `confidence.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from stream.coder.rules import Kind
+from stream.errors import InvalidData
+
+WEIGHTS = Path(__file__).with_name("confidence.json")
+_FLOOR = 1e-3
+
+
+def logit(p: float) -> float:
+    """Log-odds, bounded so that a rounded 0 or 1 stays finite."""
+    p = min(1 - _FLOOR, max(_FLOOR, p))
+    return math.log(p / (1 - p))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How a code was come by.
+
+    Attributes:
+        kind: how the rules found it, None when they did not.
+        size: content words of the rules' expression.
+        coverage: share of the segment that the rules cover.
+        model: the model's probability for this code, None when it does not propose it.
+        rival: the other side's strength where it says another code: the model's probability against a rule; for a
+            model's proposal 1 against a whole expression, 0.5 against a lesser match; 0 when nothing contradicts.
+    """
+
+    kind: Kind | None
+    size: int = 0
+    coverage: float = 0.0
+    model: float | None = None
+    rival: float = 0.0
+
+    def features(self) -> dict[str, float]:
+        """Named features of the logistic function."""
+        found: dict[str, float] = {"one": 1.0}
+        if self.kind is not None:
+            found[f"rules:{self.kind.lower()}"] = 1.0
+            found["coverage"] = self.coverage
+            found["single_word"] = float(self.size == 1)
+        if self.model is not None:
+            side = "both" if self.kind is not None else "model"
+            found[side] = 1.0
+            found[f"{side}:logit"] = logit(self.model)
+        if self.rival:
+            found["rival"] = 1.0
+            found["rival:logit" if self.kind is not None else "rival:strength"] = (
+                logit(self.rival) if self.kind is not None else self.rival
+            )
+        return found
+
+
+class Confidence:
+    """The fitted function.
+
+    Args:
+        weights: weight of each feature; an absent one is 0.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+
+    def __call__(self, evidence: Evidence) -> float:
+        """Probability, rounded to four places."""
+        score = sum(self._weights.get(name, 0.0) * value for name, value in evidence.features().items())
+        return round(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), 4)
+
+
+@cache
+def load(path: Path = WEIGHTS) -> Confidence:
+    """The packaged weights.
+
+    Raises:
+        InvalidData: the file is not a mapping of numbers.
+    """
+    try:
+        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        return Confidence({str(k): float(v) for k, v in weights.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidData(f"{path.name}: {type(error).__name__}") from error
