@@ -1,0 +1,304 @@
+"""The pure core: a record's bytes in, decisions out. No Kafka, no Triton, no clock.
+
+It works in two halves, so that a shell may do the model call between them in whatever batches it likes::
+
+    prepared = core.prepare(incoming, now)     # decode, open, read the lines; or a decision: a dead letter
+    answers = await model.tag(requests)        # the shell's business
+    decision = core.decide(prepared, answers, now)
+
+The worker, the replay and the offline commands share it: one certificate gives one answer whichever shell asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import stream
+from stream import underlying as selection
+from stream.certificate import Certificate, Form, Status, certificate_record, read_certificate
+from stream.coder import confidence, expressions, rules
+from stream.coder.coder import Coder
+from stream.coder.model import LineAnswer, LineRequest
+from stream.coder.vocabulary import speller
+from stream.coding import (
+    CodedCertificate,
+    CodedLine,
+    CodedStatus,
+    DeadLetter,
+    ManualTask,
+    Method,
+    Modality,
+    Route,
+    Targeting,
+    TaskState,
+    Uncoded,
+    Underlying,
+    Versions,
+    Why,
+    coded_record,
+    dead_letter_record,
+    task_record,
+)
+from stream.errors import InputError
+from stream.nomenclature import edits, icd10
+from stream.pipeline.reading import ReadCertificate, ReadLine, read
+from stream.pipeline.record import Decision, Incoming, Outgoing
+from stream.sealing import Keyring
+from stream.settings import Limits, Settings
+from stream.targeting import policy
+from stream.targeting.target import target, unknown_share
+from stream.wire import Wire
+
+Answers = Mapping[LineRequest, LineAnswer]
+_NOTHING = frozenset(["R98", "R99"])
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record that decoded: its certificate as received (texts maybe sealed) and as read (texts plain)."""
+
+    incoming: Incoming
+    received: Certificate
+    read: ReadCertificate
+
+    @property
+    def requests(self) -> tuple[LineRequest, ...]:
+        """What must be asked of the model."""
+        if self.received.status is Status.VOID:
+            return ()
+        return tuple(line.request for line in self.read.lines if line.request.text)
+
+
+class Core:
+    """The core with its knowledge: codec, coders, rules of selection, policy, keys.
+
+    Args:
+        wire: codec of all topics.
+        settings: limits, sealing, policy file.
+    """
+
+    def __init__(self, wire: Wire | None, settings: Settings) -> None:
+        self._wire = wire
+        self._keyring = Keyring(settings.sealing)
+        self._limits: Limits = settings.limits
+        self._audit_key = settings.audit_key.get_secret_value().encode()
+        self._nomenclature = icd10.load()
+        self._rules = rules.load()
+        self._coder = Coder(self._nomenclature, confidence.load())
+        self._speller = speller()
+        self._tables = selection.load()
+        self._edits = edits.load()
+        self._policy = policy.load(settings.policy)
+        self.versions = Versions(
+            software=stream.__version__,
+            nomenclature=f"{self._nomenclature.version}+{self._edits.version}",
+            lexicon=expressions.load().version,
+            rules=self._rules.version,
+            underlying=self._tables.version,
+            policy=self._policy.version,
+        )
+
+    def prepare(self, incoming: Incoming, now: datetime) -> Prepared | Decision:
+        """Decode and read one record; a record at fault comes back as its dead letter.
+
+        Raises:
+            RegistryUnavailable: the schema cannot be asked for just now.
+        """
+        assert self._wire is not None
+        try:
+            record = self._wire.decode("certificates", incoming.value)
+            return self.prepare_certificate(self.certificate(record), incoming)
+        except InputError as error:
+            return self.reject(incoming, error, now)
+
+    def certificate(self, value: object) -> Certificate:
+        """Certificate of a JSON or Avro mapping, within the limits.
+
+        Raises:
+            InputError: see `read_certificate`.
+        """
+        return read_certificate(value, line_chars=self._limits.line_chars, lines=self._limits.lines)
+
+    def prepare_certificate(self, certificate: Certificate, incoming: Incoming) -> Prepared:
+        """Read one certificate.
+
+        Raises:
+            InputError: sealed text that does not open, or that is over the limits once open.
+        """
+        opened = self._keyring.open(certificate)
+        if opened is not certificate:
+            opened = self.certificate(certificate_record(opened))
+        return Prepared(incoming, certificate, read(opened, self._speller))
+
+    def code(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> tuple[CodedCertificate, float]:
+        """Coded certificate, and its priority in the manual queue.
+
+        Args:
+            prepared: what was read.
+            answers: the model's answer to each of its requests.
+            model: name and version that gave them.
+            now: moment of coding.
+        """
+        versions = replace(self.versions, coder=model)
+        certificate = prepared.read.certificate
+        if certificate.status is Status.VOID:
+            nothing = Underlying(None, 0.0, steps=("withdrawn by a VOID version",))
+            route = Targeting(Route.AUTO, policy=self._policy.version)
+            return self._coded(prepared, CodedStatus.WITHDRAWN, Modality.RULES, nothing, route, versions, now), 0.0
+
+        def coded_line(line: ReadLine) -> CodedLine:
+            matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
+            tagged = answers.get(line.request, ())
+            return self._coder.combine(line.normal, line.segments, matches, tagged, line.interval, model)
+
+        part1, part2 = without_nothing(
+            tuple(coded_line(line) for line in prepared.read.part1),
+            tuple(coded_line(line) for line in prepared.read.part2),
+        )
+        cause = self._underlying(certificate, part1, part2)
+        unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*part1, *part2))
+        decision = target(certificate, cause, unknown, self._policy, self._edits, self._audit_key)
+        manual = decision.targeting.route is Route.MANUAL
+        status = CodedStatus.PROVISIONAL if manual else CodedStatus.FINAL
+        by_rules = all(e.method is Method.RULES for line in (*part1, *part2) for e in line.entities)
+        modality = Modality.RULES if by_rules else Modality.MODEL
+        coded = self._coded(prepared, status, modality, cause, decision.targeting, versions, now)
+        return replace(coded, part1=part1, part2=part2, flags=decision.flags), decision.priority
+
+    def decide(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> Decision:
+        """Everything to be written for one certificate: its coded record and its manual record."""
+        coded, priority = self.code(prepared, answers, model, now)
+        targeting = coded.targeting
+        wanted = coded.status is not CodedStatus.WITHDRAWN and (targeting.route is Route.MANUAL or targeting.audit)
+        blind = targeting.audit and targeting.route is Route.AUTO
+        task = ManualTask(
+            coded.certificate_id,
+            coded.version,
+            coded.revision,
+            TaskState.OPEN if wanted else TaskState.NONE,
+            targeting.reasons if wanted else (),
+            priority if wanted else 0.0,
+            targeting.audit and wanted,
+            self._sealed(prepared) if wanted else None,
+            coded if wanted and not blind else None,
+            now,
+        )
+        key = coded.certificate_id.encode()
+        return Decision(
+            prepared.incoming,
+            (
+                Outgoing("coded", key, self._encode("coded", coded_record(coded))),
+                Outgoing("manual", key, self._encode("manual", task_record(task))),
+            ),
+            coded,
+        )
+
+    def reject(self, incoming: Incoming, error: InputError, now: datetime) -> Decision:
+        """The dead letter of a record: its bytes as they came (sealed when keys are set) and the error's code."""
+        payload = incoming.value
+        origin = incoming.origin
+        sealed = None
+        if payload is not None and self._keyring.seals:
+            place = f"{origin.topic}/{origin.partition}/{origin.offset}"
+            sealed = self._keyring.seal_bytes(payload, place, "payload")
+        letter = DeadLetter(error.code, error.message, sealed or payload, incoming.key, origin, now, stream.__version__)
+        record = Outgoing("dead-letters", incoming.key, self._encode("dead-letters", dead_letter_record(letter)))
+        return Decision(incoming, (record,), letter=letter)
+
+    def silence_rules(self) -> None:
+        """Code with the model alone: for measuring what each coder gives."""
+        self._rules = rules.RuleCoder((), (), frozenset(), "none")
+
+    def _encode(self, subject: str, record: dict[str, object]) -> bytes:
+        # Offline there is no wire: the caller takes the value itself.
+        return self._wire.encode(subject, record) if self._wire else b""
+
+    def _sealed(self, prepared: Prepared) -> Certificate:
+        return self._keyring.seal(prepared.received)
+
+    def _underlying(
+        self, certificate: Certificate, part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...]
+    ) -> Underlying:
+        lines: list[tuple[str, ...]] = []
+        durations: list[float | None] = []
+        sure: list[float] = []
+        for line in part1:
+            for level in levels(line):
+                lines.append(tuple(line.entities[k].code for k in level))
+                durations.append(line.interval.days if line.interval else None)
+        causes = selection.Causes(
+            part1=tuple(lines),
+            part2=tuple(e.code for line in part2 for e in line.entities),
+            sex=certificate.sex.value,
+            age_days=certificate.age_days,
+            manner=certificate.manner.value if certificate.manner else None,
+            durations=tuple(durations),
+            neonatal=certificate.form is Form.NEONATAL,
+        )
+        cause = selection.select(causes, self._tables)
+        sure = [e.confidence for line in part1 for e in line.entities]
+        sure += [e.confidence for line in part2 for e in line.entities if e.code == cause.code]
+        return replace(cause, confidence=round(cause.confidence * _joint(sure), 4))
+
+    def _coded(
+        self,
+        prepared: Prepared,
+        status: CodedStatus,
+        modality: Modality,
+        cause: Underlying,
+        route: Targeting,
+        versions: Versions,
+        now: datetime,
+    ) -> CodedCertificate:
+        c = prepared.read.certificate
+        return CodedCertificate(
+            c.certificate_id, c.version, prepared.received.content_hash, status, modality, cause, route, versions, now,
+            death_date=c.death_date, sex=c.sex, age=c.age, place=c.place, residence=c.residence, source=c.source,
+            form=c.form, manner=c.manner, origin=prepared.incoming.origin, received_at=c.received_at,
+        )  # fmt: skip
+
+
+def without_nothing(
+    part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...]
+) -> tuple[tuple[CodedLine, ...], tuple[CodedLine, ...]]:
+    """Words that only say that somebody died, or that nobody knows why, coded where nothing else is, else not.
+
+    R98 and R99 are for certificates that report no cause at all (WHO ICD-10, volume 1).
+    """
+    if all(e.code in _NOTHING for line in (*part1, *part2) for e in line.entities):
+        return part1, part2
+
+    def cleaned(line: CodedLine) -> CodedLine:
+        empty = [e for e in line.entities if e.code in _NOTHING]
+        if not empty:
+            return line
+        place = {k: n for n, k in enumerate(k for k, e in enumerate(line.entities) if e.code not in _NOTHING)}
+        kept = tuple(
+            replace(e, due_to=place.get(e.due_to) if e.due_to is not None else None)
+            for e in line.entities
+            if e.code not in _NOTHING
+        )
+        said = tuple(Uncoded(e.start, e.end, Why.NOT_A_CAUSE) for e in empty)
+        return replace(line, entities=kept, uncoded=tuple(sorted((*line.uncoded, *said), key=lambda u: u.start)))
+
+    return tuple(map(cleaned, part1)), tuple(map(cleaned, part2))
+
+
+def levels(line: CodedLine) -> list[list[int]]:
+    """Entities of a line as the lines that they would have made: effects first, each cause below what it caused.
+
+    WHO volume 2, 4.2.1: causes joined by "due to" on one line are read as if the second stood on the line below.
+    """
+    depth = [0] * len(line.entities)
+    for _ in line.entities:
+        for k, entity in enumerate(line.entities):
+            if entity.due_to is not None and entity.due_to != k and depth[entity.due_to] <= depth[k]:
+                depth[entity.due_to] = min(depth[k] + 1, len(line.entities))
+    return [[k for k, d in enumerate(depth) if d == level] for level in sorted(set(depth))]
+
+
+def _joint(confidences: list[float]) -> float:
+    """Probability that the codes which decide are right: the weakest of them, for they are not independent."""
+    return min(confidences, default=0.0)
