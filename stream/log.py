@@ -1,0 +1,93 @@
+"""Logging that cannot leak a certificate: only listed fields pass, exceptions keep their type and place alone.
+
+Every event is a fixed sentence with fields; a field that is not on the allow-list is replaced by a mark, whoever
+logged it. Third-party records (Faust, aiokafka, gRPC) go through the same mill, cut to their template without
+arguments, because arguments may hold a payload.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+ALLOWED = frozenset(
+    """event level logger timestamp error code stage topic partition offset partitions count lines batch seconds
+    version model group instance attempt attempts wait_s pid port address state coded manual dead signal lag
+    reason exception_type exception_at retry open""".split()
+)
+HIDDEN = "[hidden]"
+
+
+def _allow(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep listed fields; hide the values of all others."""
+    return {key: value if key in ALLOWED else HIDDEN for key, value in event.items()}
+
+
+def _bare_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An exception's type and the place it was raised at; its message may quote input, its locals certainly do."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else None
+    if error is not None:
+        event["exception_type"] = type(error).__name__
+        frames = traceback.extract_tb(error.__traceback__)
+        event["exception_at"] = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+    return event
+
+
+class _Template(logging.Filter):
+    """Cut a foreign record to its template: what it interpolates may be a payload."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.args:
+            record.args = ()
+        return True
+
+
+def configure(level: str = "info", form: str = "auto") -> None:
+    """Set structlog and the standard library's logging up for this process.
+
+    Args:
+        level: debug, info, warning or error.
+        form: json, console, or auto (console on a terminal, json elsewhere).
+    """
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _bare_exception,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_ForeignOnly())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _allow, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Both tell each fetch and each heartbeat at INFO.
+    for chatty in ("aiokafka", "faust", "mode", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _ForeignOnly(_Template):
+    """Leave our own records whole: structlog has put its event mapping into `msg`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return True if isinstance(record.msg, dict) else super().filter(record)

@@ -1,0 +1,23 @@
+"""Metrics of the process, in Prometheus form. Labels are closed sets: no id, no text."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+CODED = Counter("causa_coded_total", "Certificates coded and acknowledged by the broker", ["route", "modality"])
+DEAD = Counter("causa_dead_letters_total", "Dead letters written", ["error"])
+REASONS = Counter("causa_manual_reasons_total", "Reasons for the manual route; several may hold", ["reason"])
+BATCH = Histogram("causa_batch_certificates", "Certificates in a micro-batch", buckets=(1, 4, 16, 32, 64, 128, 256))
+LATENCY = Histogram("causa_stage_seconds", "Time of a micro-batch in a stage", ["stage"], buckets=_SECONDS)
+IN_FLIGHT = Gauge("causa_batches_in_flight", "Micro-batches under way")
+MODEL_ERRORS = Counter("causa_model_errors_total", "Failed model requests", ["error"])
+LINES = Counter("causa_lines_total", "Lines coded, by where the answer came from", ["origin"])
+BREAKER = Gauge("causa_breaker_open", "1 while the model's circuit breaker holds the stream")
+
+
+def serve(port: int) -> None:
+    """Serve `/metrics` on a port; nothing when it is 0."""
+    if port:
+        start_http_server(port)

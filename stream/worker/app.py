@@ -1,0 +1,155 @@
+"""The Faust worker: a raw topic of certificates, micro-batches, and offsets that move behind the results.
+
+Faust assigns partitions and delivers; it never decodes (a codec's error would acknowledge the record), and `noack_take`
+is its only batching that does not acknowledge on an exception. The rest is in `flow`, `batch` and `outbox`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+import structlog
+from faust.types import EventT
+
+from stream import kafka, metrics
+from stream.coder.model import TritonModel
+from stream.coding import Origin
+from stream.pipeline.core import Core
+from stream.pipeline.record import Incoming
+from stream.registry import open_registry
+from stream.settings import Settings
+from stream.wire import Wire
+from stream.worker.batch import BatchProcessor
+from stream.worker.flow import Flow
+from stream.worker.outbox import KafkaOutbox
+from stream.worker.stages import BreakerModel, CachedModel, MeasuredModel, RetryingModel
+from stream.worker.subjects import subject_topics
+
+log = structlog.get_logger("causa.worker")
+READY_POLL_S = 0.5
+LAST_RESORT_S = 4.0
+
+
+class Worker:
+    """One worker process.
+
+    Args:
+        settings: all of them.
+        bootstrap: Kafka's address.
+        triton: Triton's gRPC address.
+    """
+
+    def __init__(self, settings: Settings, bootstrap: str, triton: str) -> None:
+        self._settings = settings
+        topics = subject_topics(settings)
+        wire = Wire(open_registry(settings.registry, topics))
+        wire.warm(("certificates", "coded", "manual", "dead-letters"))
+        core = Core(wire, settings)
+        options = settings.worker
+        self._triton = TritonModel(triton, settings.triton)
+        measured = MeasuredModel(self._triton)
+        self._breaker = BreakerModel(measured, options.breaker)
+        model = CachedModel(RetryingModel(self._breaker, options.retry), options.cache_lines)
+        self._outbox = KafkaOutbox(topics, kafka.client_options(settings, bootstrap))
+        self._flow = Flow(BatchProcessor(core, model, measured), self._outbox, options.in_flight)
+        self._app = faust_app(settings, bootstrap)
+        source = self._app.topic(topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw")
+        self._app.agent(source, concurrency=1, name="coder")(self._code)
+
+    async def _code(self, stream: Any) -> None:
+        """The agent: batches of raw events into the flow."""
+        options = self._settings.worker
+        async for events in stream.noack_take(options.batch_max, within=options.batch_wait_s):
+            await self._flow.put([_incoming(event) for event in events], lambda events=events: _acknowledge(events))
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered)."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        metrics.serve(self._settings.worker.metrics_port)
+        stop = asyncio.create_task(stopping.wait())
+        if not await self._model_ready(stopping):
+            return 0
+        await self._outbox.start()
+        courier = self._flow.start()
+        await self._app.start()
+        crash = asyncio.create_task(self._app.wait_until_stopped())
+        log.info("worker started", group=self._settings.worker.group, model=self._triton.version)
+        await asyncio.wait({stop, courier, crash}, return_when=asyncio.FIRST_COMPLETED)
+        fault = courier.exception() if courier.done() and not courier.cancelled() else None
+        if fault is not None or crash.done():
+            log.error("worker crashed; what is not acknowledged will be read again", exc_info=fault)
+        drained = await self._flow.drain(self._settings.worker.stop_s) if fault is None else False
+        await self._close()
+        log.info("worker stopped", state="drained" if drained else "not drained")
+        return 0 if drained and not crash.done() else 1
+
+    async def _model_ready(self, stopping: asyncio.Event) -> bool:
+        """Wait for the pinned model; the group is joined only then, so that no partition waits on a cold start."""
+        told = False
+        while not stopping.is_set():
+            if await self._triton.ready():
+                return True
+            if not told:
+                log.warning("waiting for the model to be served", model=self._triton.version)
+                told = True
+            await asyncio.sleep(READY_POLL_S)
+        return False
+
+    async def _close(self) -> None:
+        for part in (self._app.stop(), self._outbox.stop(), self._breaker.close()):
+            try:
+                await asyncio.wait_for(part, LAST_RESORT_S)
+            except TimeoutError:
+                log.warning("a connection did not close in time")
+
+
+def faust_app(settings: Settings, bootstrap: str) -> faust.App:
+    """The Faust app, with every default that matters said aloud (notes in docs/streaming.md)."""
+    options = settings.worker
+    tls, sasl = settings.kafka.tls.context(), settings.kafka.sasl
+    credentials: Any = None
+    if sasl.mechanism:
+        credentials = faust.SASLCredentials(
+            username=sasl.username, password=sasl.password.get_secret_value(), ssl_context=tls, mechanism=sasl.mechanism
+        )
+    elif tls is not None:
+        credentials = faust.SSLCredentials(context=tls)
+    return faust.App(
+        options.group,
+        broker=[f"kafka://{address.strip()}" for address in bootstrap.split(",")],
+        broker_credentials=credentials,
+        store="memory://",
+        datadir=str(settings.root / "faust"),
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=options.instance or None,
+        broker_session_timeout=options.session_timeout_s,
+        broker_heartbeat_interval=max(1.0, options.session_timeout_s / 4),
+        broker_rebalance_timeout=max(options.session_timeout_s, 20.0),
+        broker_commit_interval=1.0,
+        broker_max_poll_records=options.batch_max * 4,
+        stream_buffer_maxsize=options.batch_max * options.in_flight,
+        # A held batch must not hold a rebalance: what is in flight then is coded again by the next owner.
+        stream_wait_empty=False,
+        worker_redirect_stdouts=False,
+    )
+
+
+def _incoming(event: EventT[Any]) -> Incoming:
+    message = event.message
+    return Incoming(message.value, message.key, Origin(message.topic, message.partition, message.offset))
+
+
+def _acknowledge(events: Sequence[EventT[Any]]) -> None:
+    """In order of arrival: Faust commits up to the first gap, and there must be none behind us."""
+    for event in events:
+        event.ack()
