@@ -1,0 +1,63 @@
+"""The command `causa`: one typer app, one way to tell errors.
+
+An error is one line and, where there is one, a hint. Exit status: 0 done; 1 some input could not be read; 2 a person
+must act (settings, data, a server that is not there); 3 a server failed on the way; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+import stream
+from stream.cli import code, demo, publish, schemas, servers, tail, topics, underlying, worker
+from stream.errors import CausaError, InfrastructureError, SetupError
+
+app = typer.Typer(
+    help="Codes causes of death from French certificates, as a stream of events.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with locals would show certificates
+    add_completion=False,
+)
+app.command("up")(servers.up)
+app.command("down")(servers.down)
+app.command("status")(servers.status)
+app.add_typer(topics.app, name="topics")
+app.add_typer(schemas.app, name="schemas")
+app.command("publish")(publish.command)
+app.command("worker")(worker.command)
+app.command("tail")(tail.command)
+app.command("code")(code.command)
+app.command("underlying")(underlying.command)
+app.command("demo")(demo.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(stream.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
+    """Codes causes of death from French certificates, as a stream of events."""
+
+
+def run() -> None:
+    """Entry point of the command."""
+    try:
+        app()
+    except CausaError as error:
+        console = Console(stderr=True)
+        console.print(f"{error.code}: {error.message}", style="red", markup=False, highlight=False)
+        if error.hint:
+            console.print(f"hint: {error.hint}", markup=False, highlight=False)
+        sys.exit(2 if isinstance(error, SetupError) else 3 if isinstance(error, InfrastructureError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,38 @@
+"""`causa worker`: the streaming worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from stream import log
+from stream.embedded.servers import Embedded
+from stream.settings import load
+
+
+def command(
+    group: Annotated[str, typer.Option(help="Consumer group, where it is not that of the settings.")] = "",
+) -> None:
+    """Code certificates from Kafka until SIGTERM or Ctrl-C; what is in flight is finished first (at most 20 s).
+
+    Start as many as there are partitions, on as many machines as you like: each takes its share.
+    Examples: `causa worker`, `CAUSA_WORKER__BATCH_MAX=128 causa worker`
+
+    Exit status: 0 everything in flight was delivered; 1 some was not and will be read again; 2 settings.
+    """
+    settings = load()
+    if group:
+        settings.worker.group = group
+    log.configure(settings.log_level, settings.log_format)
+    endpoints = Embedded(settings).endpoints()
+    # Faust is imported here: it costs a second that no other command should pay.
+    from stream.worker.app import Worker
+
+    async def work() -> int:
+        return await Worker(settings, endpoints.bootstrap, endpoints.triton).run()
+
+    status = asyncio.run(work())
+    if status:
+        raise typer.Exit(status)

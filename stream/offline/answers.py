@@ -1,0 +1,99 @@
+"""Files in, files out: certificates coded without Kafka, the same core and model as in the stream.
+
+Output lines come in the input's order, one for each input line; a line that cannot be read gives
+``{"error": {"code", "message"}, "line": n}`` in its place. Offline output adds what the coded topic must not carry:
+the text of every entity and the labels of the codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from stream.certificate import Certificate, utc_now
+from stream.coder.model import LineModel
+from stream.coding import CodedCertificate, CodedLine, Origin, coded_json
+from stream.errors import CausaError, InputError
+from stream.nomenclature import icd10
+from stream.offline.files import Row
+from stream.pipeline.core import Core, Prepared
+from stream.pipeline.record import Incoming
+
+BATCH = 128
+IN_FLIGHT = 3
+
+
+async def code_rows(rows: Iterable[Row], core: Core, model: LineModel) -> AsyncIterator[dict[str, Any]]:
+    """One answer for each row, in order; a few batches are under way at once.
+
+    Raises:
+        InfrastructureError: the model does not answer, retries included.
+    """
+    batches = iter(_chunks(rows))
+    under_way: list[asyncio.Task[list[dict[str, Any]]]] = []
+    try:
+        while True:
+            while len(under_way) < IN_FLIGHT and (batch := next(batches, None)) is not None:
+                under_way.append(asyncio.create_task(_code(batch, core, model)))
+                await asyncio.sleep(0)
+            if not under_way:
+                return
+            for answer in await under_way.pop(0):
+                yield answer
+    finally:
+        for task in under_way:
+            task.cancel()
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, BATCH)):
+        yield chunk
+
+
+async def _code(rows: list[Row], core: Core, model: LineModel) -> list[dict[str, Any]]:
+    prepared: list[Prepared | dict[str, Any]] = []
+    for row in rows:
+        try:
+            if row.certificate is None:
+                raise row.error or InputError("no certificate")
+            prepared.append(core.prepare_certificate(row.certificate, Incoming(None, None, Origin())))
+        except InputError as error:
+            prepared.append(error_answer(error, row.number))
+    requests = [r for p in prepared if isinstance(p, Prepared) for r in p.requests]
+    answers = dict(zip(requests, await model.tag(requests), strict=True))
+    return [
+        readable(core.code(p, answers, model.version, utc_now())[0], p.read.certificate)
+        if isinstance(p, Prepared)
+        else p
+        for p in prepared
+    ]
+
+
+def error_answer(error: CausaError, number: int) -> dict[str, Any]:
+    """What stands in the place of a line that cannot be coded."""
+    return {"error": {"code": error.code, "message": error.message}, "line": number}
+
+
+def readable(coded: CodedCertificate, certificate: Certificate) -> dict[str, Any]:
+    """JSON of a coded certificate with text and labels added, for a file that stays with its owner."""
+    nomenclature = icd10.load()
+    record = coded_json(coded)
+    for part, lines, written in (("part1", coded.part1, certificate.part1), ("part2", coded.part2, certificate.part2)):
+        for number, (line, source) in enumerate(zip(lines, written, strict=True)):
+            text = source.text if isinstance(source.text, str) else ""
+            _with_text(record[part][number], line, text, nomenclature)
+    if coded.underlying.code:
+        record["underlying"]["label"] = nomenclature.label(coded.underlying.code)
+    return record
+
+
+def _with_text(record: dict[str, Any], line: CodedLine, text: str, nomenclature: icd10.Nomenclature) -> None:
+    record["text"] = text
+    for entity, found in zip(record["entities"], line.entities, strict=True):
+        entity["text"] = text[found.start : found.end]
+        entity["label"] = nomenclature.label(found.code)
+    for stretch, left in zip(record["uncoded"], line.uncoded, strict=True):
+        stretch["text"] = text[left.start : left.end]
