@@ -1,0 +1,85 @@
+"""Export the trained encoder to `model_repo/coder/<version>/`: two ONNX graphs, sub-words and labels.
+
+``python -m training.export --model runs/coder/model.pt --version 1``. Weights are stored in half precision (a cast
+to single stands before each product, folded by the runtimes), which halves the file and costs no measured accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from stream.coder.context import CONDITIONS
+from stream.settings import REPOSITORY
+from training.network import Encoder, Head, Shape
+from training.tokens import LONGEST
+
+
+def load(path: Path) -> tuple[Encoder, Head, dict[str, Any]]:
+    """Encoder, head and what was stored beside them."""
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    shape = Shape(**state["shape"])
+    encoder, head = Encoder(shape), Head(shape)
+    encoder.load_state_dict(state["encoder"])
+    head.load_state_dict(state["head"])
+    return encoder.eval(), head.eval(), state
+
+
+def halve(path: Path) -> None:
+    """Store the large weights of a graph in half precision."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    casts = []
+    for weight in list(graph.initializer):
+        array = numpy_helper.to_array(weight)
+        if array.dtype == np.float32 and array.size > 4096:
+            name = f"{weight.name}.half"
+            graph.initializer.remove(weight)
+            graph.initializer.append(numpy_helper.from_array(array.astype(np.float16), name))
+            casts.append(helper.make_node("Cast", [name], [weight.name], to=TensorProto.FLOAT))
+    for node in reversed(casts):
+        graph.node.insert(0, node)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def export(model: Path, folder: Path, temperature: float) -> None:
+    """Write graphs, tokenizer and labels into `folder`."""
+    encoder, head, state = load(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        encoder, (torch.ones(2, 16, dtype=torch.long),), str(folder / "encoder.onnx"), input_names=["ids"],
+        output_names=["tags", "states"], dynamic_axes={"ids": {0: "rows", 1: "tokens"}}, opset_version=17, dynamo=False,
+    )  # fmt: skip
+    torch.onnx.export(
+        head, (torch.zeros(2, encoder.norm.weight.shape[0]),), str(folder / "head.onnx"), input_names=["pooled"],
+        output_names=["codes", "seconds"], dynamic_axes={"pooled": {0: "entities"}}, opset_version=17, dynamo=False,
+    )  # fmt: skip
+    halve(folder / "encoder.onnx")
+    halve(folder / "head.onnx")
+    shutil.copy(model.with_name("tokenizer.json"), folder / "tokenizer.json")
+    labels = {"codes": state["codes"], "seconds": state["seconds"], "conditions": list(CONDITIONS), "longest": LONGEST,
+              "temperature": temperature, "lexicon": state["lexicon"], "steps": state["steps"], "seed": state["seed"]}  # fmt: skip
+    (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path("runs/coder/model.pt"))
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--temperature", type=float, default=1.0)
+    options = parser.parse_args()
+    export(options.model, REPOSITORY / "model_repo" / "coder" / options.version, options.temperature)
+
+
+if __name__ == "__main__":
+    main()
