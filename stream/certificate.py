@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ from stream.errors import EmptyCertificate, InvalidCertificate, OversizedText
 
 _STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64")
 ID_MAX = 128
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Status(StrEnum):
@@ -152,7 +154,7 @@ def _sealed_from_json(value: Any) -> Any:
 
         try:
             return {**value, **{k: base64.b64decode(value[k], validate=True) for k in ("nonce", "ciphertext")}}
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, TypeError):
             return value
     return value
 
@@ -270,6 +272,8 @@ def read_certificate(value: Any, *, line_chars: int = 2_000, lines: int = 30) ->
         raise OversizedText(f"more than {lines} lines")
     texts = [t for line in written for t in (line.text, line.interval) if t is not None]
     texts += list(certificate.neonatal.mother) if certificate.neonatal else []
+    if any(isinstance(t, str) and not t.isascii() and _SURROGATE.search(t) for t in texts):
+        raise InvalidCertificate("a text holds half a character (a lone surrogate)")
     if any(len(t if isinstance(t, str) else t.ciphertext) > line_chars for t in texts):
         raise OversizedText(f"a text is longer than {line_chars} characters")
     if certificate.status is not Status.VOID and not any(

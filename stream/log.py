@@ -16,9 +16,44 @@ from typing import Any
 import structlog
 
 ALLOWED = frozenset(
-    """event level logger timestamp error code stage topic partition offset partitions count lines batch seconds
-    version model group instance attempt attempts wait_s pid port address state coded manual dead signal lag
-    reason exception_type exception_at retry open""".split()
+    [
+        "event",
+        "level",
+        "logger",
+        "timestamp",
+        "error",
+        "code",
+        "stage",
+        "topic",
+        "partition",
+        "offset",
+        "partitions",
+        "count",
+        "lines",
+        "batch",
+        "seconds",
+        "version",
+        "model",
+        "group",
+        "instance",
+        "attempt",
+        "attempts",
+        "wait_s",
+        "pid",
+        "port",
+        "address",
+        "state",
+        "coded",
+        "manual",
+        "dead",
+        "signal",
+        "lag",
+        "reason",
+        "exception_type",
+        "exception_at",
+        "retry",
+        "open",
+    ]
 )
 HIDDEN = "[hidden]"
 
@@ -42,11 +77,15 @@ def _bare_exception(_logger: Any, _method: str, event: MutableMapping[str, Any])
 
 
 class _Template(logging.Filter):
-    """Cut a foreign record to its template: what it interpolates may be a payload."""
+    """Cut a foreign record to its template: what it interpolates may be a payload.
+
+    Only a template's first line stays: asyncio writes a dead task's exception, message and all, into the lines below.
+    A message that is no string, such as an exception, is named by its type.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.args:
-            record.args = ()
+        record.args = ()
+        record.msg = record.msg.partition("\n")[0] if isinstance(record.msg, str) else type(record.msg).__name__
         return True
 
 
@@ -87,7 +126,7 @@ def configure(level: str = "info", form: str = "auto") -> None:
 
 
 class _ForeignOnly(_Template):
-    """Leave our own records whole: structlog has put its event mapping into `msg`."""
+    """Leave our own records whole: structlog has put its event mapping into `msg`, and its logger beside it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return True if isinstance(record.msg, dict) else super().filter(record)
+        return True if hasattr(record, "_logger") else super().filter(record)

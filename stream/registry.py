@@ -12,10 +12,13 @@ from typing import Any, Protocol
 
 import httpx
 
+from stream.compatibility import check
 from stream.errors import InvalidData, RegistryUnavailable, UnknownSchema
 from stream.settings import Registry as RegistrySettings
 
 SUBJECTS = ("certificates", "coded", "manual", "corrections", "alerts", "dead-letters")
+LARGEST_ID = 2**31 - 1
+_SCHEMA_NOT_FOUND = 40403
 Schema = dict[str, Any]
 
 
@@ -178,18 +181,25 @@ class RemoteRegistry:
                 raise InvalidData(f"the registry refuses schema {subject}: incompatible with its newest version")
             if answer.status_code != httpx.codes.OK:
                 raise RegistryUnavailable(f"the registry answers {answer.status_code} to a registration")
-            self._ids[subject] = int(answer.json()["id"])
+            schema_id = _body(answer).get("id")
+            if not isinstance(schema_id, int):
+                raise RegistryUnavailable("the registry answers a registration without an id")
+            self._ids[subject] = schema_id
         return self._ids[subject], self._schemas[subject]
 
     def by_id(self, schema_id: int) -> Schema:
         """See `SchemaRegistry.by_id`."""
+        if schema_id > LARGEST_ID:  # registries choke on it, and an error of theirs would hold the stream
+            raise UnknownSchema(f"schema id {schema_id} is more than any registry gives")
         if schema_id not in self._cache:
             answer = self._ask("GET", f"/schemas/ids/{schema_id}", None)
-            if answer.status_code == httpx.codes.NOT_FOUND:
+            body = _body(answer) if answer.status_code in (httpx.codes.OK, httpx.codes.NOT_FOUND) else {}
+            # A bare 404 is a proxy's or a wrong path's: only the registry itself can say that it has no such schema.
+            if answer.status_code == httpx.codes.NOT_FOUND and body.get("error_code") == _SCHEMA_NOT_FOUND:
                 raise UnknownSchema(f"schema id {schema_id} is not registered")
             if answer.status_code != httpx.codes.OK:
                 raise RegistryUnavailable(f"the registry answers {answer.status_code} for a schema id")
-            self._cache[schema_id] = json.loads(answer.json()["schema"])
+            self._cache[schema_id] = _avro(schema_id, body)
         return self._cache[schema_id]
 
     def _ask(self, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
@@ -200,14 +210,32 @@ class RemoteRegistry:
             raise RegistryUnavailable(f"the registry does not answer: {type(error).__name__}") from error
 
 
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise RegistryUnavailable("the registry's answer is no JSON object: is its URL right?")
+    return body
+
+
+def _avro(schema_id: int, body: dict[str, Any]) -> Schema:
+    if body.get("schemaType", "AVRO") != "AVRO":
+        raise UnknownSchema(f"schema id {schema_id} is no Avro schema")
+    try:
+        schema: Schema = json.loads(body["schema"])
+    except (KeyError, TypeError, ValueError):
+        raise RegistryUnavailable(f"the registry's answer for schema id {schema_id} holds no schema") from None
+    return schema
+
+
 def freeze(folder: Path) -> list[str]:
     """Give an id to every schema that changed since its newest frozen version; the names of those frozen.
 
     Raises:
         InvalidData: a change that readers of the previous version could not follow.
     """
-    from stream.compatibility import check
-
     index_path = folder / "registry.json"
     index = json.loads(index_path.read_text(encoding="utf-8")) if index_path.exists() else {"schemas": {}}
     frozen = []

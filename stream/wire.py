@@ -70,14 +70,14 @@ class Wire:
         writer = self._readers.get(schema_id)
         if writer is None:
             # Parsed apart from our own: two versions of a named type must not share one name table.
-            writer = self._readers[schema_id] = fastavro.parse_schema(self._registry.by_id(schema_id), named_schemas={})
+            writer = self._readers[schema_id] = _parsed(schema_id, self._registry.by_id(schema_id))
         _, reader = self._writer(subject)
         buffer = io.BytesIO(value)
         buffer.seek(_HEADER.size)
         try:
             record = fastavro.schemaless_reader(buffer, writer, reader)
         # Hostile bytes make fastavro raise nearly anything: all of it means that the bytes do not decode.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise BadAvro(f"schema id {schema_id}: {type(error).__name__}") from None
         if buffer.tell() != len(value):
             raise BadAvro(f"schema id {schema_id}: {len(value) - buffer.tell()} bytes left over")
@@ -97,3 +97,11 @@ class Wire:
             parsed = fastavro.parse_schema(schema, named_schemas={})
             known = self._writers[subject] = (_HEADER.pack(MAGIC, schema_id), parsed)
         return known
+
+
+def _parsed(schema_id: int, schema: Any) -> Any:
+    try:
+        return fastavro.parse_schema(schema, named_schemas={})
+    # A registry holds what others put there: references to other schemas, mistakes, anything.
+    except Exception as error:
+        raise BadAvro(f"schema id {schema_id} cannot be used: {type(error).__name__}") from None

@@ -87,7 +87,9 @@ def score(gold: Iterable[dict[str, Any]], coded: Iterable[CodedCertificate]) -> 
     for row, result in zip(gold, coded, strict=True):
         truth = row["gold"]
         lines = [*truth.get("part1", []), *truth.get("part2", [])]
-        texts = [line["text"] if isinstance(line, dict) else line for p in ("part1", "part2") for line in row.get(p, [])]
+        texts = [
+            line["text"] if isinstance(line, dict) else line for p in ("part1", "part2") for line in row.get(p, [])
+        ]
         for text, expected, line in zip(texts, lines, (*result.part1, *result.part2), strict=True):
             got, want = Counter(e.code for e in line.entities), Counter(expected)
             report.exact.add(got, want)
@@ -146,7 +148,9 @@ def main() -> None:
     print("entities, exact:           ", report.exact)
     print("entities, three characters:", report.three)
     n = report.certificates
-    print(f"underlying cause: exact {report.underlying / n:.4f}, three characters {report.underlying_three / n:.4f} (n={n})")
+    print(
+        f"underlying cause: exact {report.underlying / n:.4f}, three characters {report.underlying_three / n:.4f} (n={n})"
+    )
     right = report.automatic_right / max(1, report.automatic)
     print(f"automatic: {report.automatic / n:.4f} of certificates, underlying right in {right:.4f} of them")
     for chapter, one in sorted(report.chapters.items(), key=lambda item: -item[1].expected):

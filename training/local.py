@@ -34,10 +34,11 @@ class LocalModel:
         return [
             tuple(
                 Tagged(
-                    int(start), int(end),
+                    int(start),
+                    int(end),
                     tuple(str(c) for c in codes if c),
                     tuple(round(float(p) * sure, 4) for c, p in zip(codes, probs, strict=True) if c),
-                )  # fmt: skip
+                )
                 for start, end, codes, probs, _, sure in entities
             )
             for entities in found

@@ -27,7 +27,7 @@ SPECIAL = ["[PAD]", "[UNK]", *(f"[{c}]" for c in CONDITIONS)]
 
 def train_tokenizer(lines: Iterable[str]) -> Tokenizer:
     """Byte-pair encoding over normalised lines."""
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106 - a sub-word, not a password
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Digits(True)])
     trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, min_frequency=2, special_tokens=SPECIAL)
@@ -71,9 +71,7 @@ class Rows:
     def normal(self, example: Example, number: int) -> NormalText:
         """The example's line in its normal form; `number` decides whether errors are corrected."""
         holds = example.context.split()
-        hints = Hints(
-            sex="F" if "female" in holds else "M" if "male" in holds else "U", newborn="newborn" in holds
-        )
+        hints = Hints(sex="F" if "female" in holds else "M" if "male" in holds else "U", newborn="newborn" in holds)
         spelled = (number * 7919) % 1000 < self._spelled * 1000
         return normalise(example.text, hints, self._speller if spelled else None)
 

@@ -31,8 +31,9 @@ from stream.nomenclature import icd10
 from stream.underlying import Causes, Tables, select
 from stream.underlying.causal import Causal
 from stream.underlying.codes import bare
+from stream.underlying.confidence import ALL, path, size
 from stream.underlying.linkages import Linkages
-from stream.underlying.selection import mentions, tentative
+from stream.underlying.selection import tentative
 from stream.underlying.sequence import Mention
 from stream.underlying.tables import read_tables
 
@@ -215,7 +216,11 @@ def write_derived(data: Path) -> None:
         if n >= MIN_SUPPORT and n >= 6 * (against + others):
             rows.append((selected, -len(code), -n, place, code, result, against + others))
     lines = ["step\tselected\twith\tresult\tsource"]
-    for selected, _, n, place, code, result, against in sorted(rows):
+    # Of rows that say the same of one category, the best supported stays, the plainest among equals.
+    best: dict[tuple[str, str, str], tuple[str, int, int, str, str, str, int]] = {}
+    for row in sorted(rows, key=lambda row: (row[2], row[6], row[3] != "", row[1])):
+        best.setdefault((row[0], row[4][:3], row[4] if row[5] == "=" else row[5]), row)
+    for selected, _, n, place, code, result, against in sorted(best.values()):
         step = "M2" if result[:3] == selected[:3] else "M1"
         lines.append(f"{step}\t{selected}\t{f'{place} {code}'.strip()}\t{result}\tderived n={-n} against={against}")
     _write("derived.tsv", lines)
@@ -238,6 +243,24 @@ def _witnesses(found: Mention, everything: Sequence[Mention]) -> set[tuple[str, 
     return pairs
 
 
+def write_confidence(data: Path) -> None:
+    """Certificates and right answers of dev by path of rules and number of codes."""
+    tables = read_tables()
+    counts: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for item in certificates(data, "dev"):
+        answer = select(item.causes, tables)
+        steps, group = path(answer.steps), size(_number(item))
+        for key in {(ALL, ALL), (ALL, group), (steps, ALL), (steps, group)}:
+            counts[key][0] += 1
+            counts[key][1] += answer.code == item.answer
+    rows = [f"{steps}\t{group}\t{n}\t{right}" for (steps, group), (n, right) in sorted(counts.items()) if n >= 5]
+    _write("confidence.tsv", ["path\tcodes\tcertificates\tright", *rows])
+
+
+def _number(item: Coded) -> int:
+    return sum(map(len, item.causes.part1)) + len(item.causes.part2)
+
+
 def score(data: Path, split: str) -> None:
     """Accuracy on a split, by path of rules and by number of codes."""
     tables = read_tables()
@@ -253,16 +276,17 @@ def score(data: Path, split: str) -> None:
         right += good
         three += (answer.code or "")[:3] == item.answer[:3]
         loss += (answer.confidence - good) ** 2
-        bins[min(9, int(answer.confidence * 10))].append((answer.confidence, good))
-        paths[' '.join(dict.fromkeys(step.split(':')[0] for step in answer.steps))].append(good)
-        number = sum(map(len, item.causes.part1)) + len(item.causes.part2)
-        sizes[f"{number} codes" if number < 8 else "8+ codes"].append(good)
-    print(f"{split}: n={len(items)} exact={right / len(items):.4f} three={three / len(items):.4f} brier={loss / len(items):.4f}")
+        bins[int(answer.confidence * 20)].append((answer.confidence, good))
+        paths[path(answer.steps)].append(good)
+        sizes[f"{size(_number(item))} codes"].append(good)
+    shares = f"exact={right / len(items):.4f} three={three / len(items):.4f} brier={loss / len(items):.4f}"
+    print(f"{split}: n={len(items)} {shares}")
     for name, groups in (("rules", paths), ("size", sizes)):
         for key, hits in sorted(groups.items(), key=lambda group: -len(group[1]))[:24]:
             print(f"  {name} {key:32s} {len(hits):6d} {sum(hits) / len(hits):.3f}")
-    for key, pairs in sorted(bins.items()):
-        print(f"  confidence {sum(c for c, _ in pairs) / len(pairs):.3f} observed {sum(g for _, g in pairs) / len(pairs):.3f} n={len(pairs)}")
+    for _, pairs in sorted(bins.items()):
+        said, seen = (sum(pair[part] for pair in pairs) / len(pairs) for part in (0, 1))
+        print(f"  confidence {said:.3f} observed {seen:.3f} n={len(pairs)}")
 
 
 def _write(name: str, rows: list[str]) -> None:
@@ -278,7 +302,12 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--test", action="store_true", help="score on the split that nothing was chosen on")
     arguments = parser.parse_args()
-    writers = {"causal": write_causal, "overrides": write_overrides, "derived": write_derived}
+    writers = {
+        "causal": write_causal,
+        "overrides": write_overrides,
+        "derived": write_derived,
+        "confidence": write_confidence,
+    }
     if arguments.step == "score":
         score(arguments.data, "test" if arguments.test else "dev")
     for step, write in writers.items():

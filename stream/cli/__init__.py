@@ -1,0 +1,1 @@
+"""The command `causa`, one command a module."""

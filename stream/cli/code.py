@@ -18,7 +18,7 @@ from stream.offline.answers import code_rows
 from stream.offline.files import read
 from stream.pipeline.core import Core
 from stream.settings import Settings, load
-from stream.worker.stages import CachedModel, RetryingModel
+from stream.worker.stages import CachedModel, RetryingModel, SplitModel
 
 COLUMNS = (
     "line", "certificate_id", "version", "underlying", "underlying_confidence", "route", "reasons", "part1", "part2",
@@ -67,7 +67,7 @@ def command(
 async def _code(settings: Settings, url: str, source: str, out: IO[str], form: str) -> bool:
     core = Core(None, settings)
     triton = TritonModel(url, settings.triton)
-    model = CachedModel(RetryingModel(triton, settings.worker.retry), settings.worker.cache_lines)
+    model = CachedModel(SplitModel(RetryingModel(triton, settings.worker.retry)), settings.worker.cache_lines)
     write = _csv_writer(out) if form == "csv" else _jsonl_writer(out)
     failed = False
     try:

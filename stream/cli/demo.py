@@ -28,7 +28,9 @@ def command() -> None:
     manual = [p for p in first if p[1].targeting.route is Route.MANUAL and len(p[1].entities()) > 1]
     for source, coded in [*auto[: SHOWN - 2], *manual[:2]]:
         console.print(show.certificate(source, coded))
-    console.print("under the text: code and probability; [green]rules and model agree[/], [cyan]rules[/], [magenta]model[/]\n")
+    console.print(
+        "under the text: code and probability; [green]rules and model agree[/], [cyan]rules[/], [magenta]model[/]\n"
+    )
     console.print(show.commonest(coded for _, coded in first))
     dead = ", ".join(f"{code} {count}" for code, count in sorted(tally.dead.items()))
     console.print(

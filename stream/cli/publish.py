@@ -127,7 +127,7 @@ def _ask(stop: asyncio.Event) -> None:
 async def _producer(settings: Settings) -> AIOKafkaProducer:
     bootstrap = settings.kafka.bootstrap
     if not bootstrap:
-        from stream.embedded.servers import Embedded  # noqa: PLC0415  (psutil and all: only where they are used)
+        from stream.embedded.servers import Embedded
 
         bootstrap = Embedded(settings).bootstrap()
     producer = AIOKafkaProducer(

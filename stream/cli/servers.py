@@ -30,9 +30,7 @@ def up(
     with console.status("starting Kafka and Triton") as line:
         embedded.up(detached=not foreground, progress=line.update)
     options = kafka.client_options(settings, embedded.bootstrap())
-    asyncio.run(
-        declared_topics.create(options, declared_topics.declared(settings), settings.kafka.replication)
-    )
+    asyncio.run(declared_topics.create(options, declared_topics.declared(settings), settings.kafka.replication))
     _show(embedded, console)
     if foreground:
         try:
@@ -61,7 +59,8 @@ def status() -> None:
 
 
 def _show(embedded: Embedded, console: Console) -> bool:
-    table = Table("server", "state", "address", "pid", "up for", "log")
+    table = Table("server", "state", "address", "pid", "up for")
+    table.add_column("log", overflow="fold")
     servers = embedded.status()
     for server in servers:
         uptime = f"{server.uptime_s:.0f} s" if server.uptime_s is not None else ""

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from stream import kafka
 from stream.embedded.servers import Embedded
-from stream.errors import BadAvro, InputError, InvalidSettings
+from stream.errors import BadAvro, BrokerUnavailable, InputError, InvalidSettings
 from stream.registry import SUBJECTS, open_registry
 from stream.settings import Settings, load
 from stream.wire import Wire
@@ -38,7 +39,10 @@ def command(
     if subject not in SUBJECTS:
         raise InvalidSettings(f"{subject} is no topic of Causa", hint=", ".join(SUBJECTS))
     settings = load()
-    asyncio.run(_tail(settings, subject, last, beginning, limit, follow, text))
+    try:
+        asyncio.run(_tail(settings, subject, last, beginning, limit, follow, text))
+    except KafkaError as error:
+        raise BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}", hint="causa status") from None
 
 
 async def _tail(
@@ -51,8 +55,8 @@ async def _tail(
         **options, group_id=None, enable_auto_commit=False, isolation_level="read_committed",
         max_partition_fetch_bytes=20 * 1024 * 1024,
     )  # fmt: skip
-    await consumer.start()
     try:
+        await consumer.start()
         parts = [TopicPartition(topics[subject], p) for p in await _partitions(consumer, topics[subject])]
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
@@ -75,12 +79,12 @@ async def _tail(
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    await consumer._client.force_metadata_update()  # noqa: SLF001 - the public call reads a cache that may be empty
+    await consumer._client.force_metadata_update()
     for _ in range(20):
         found = consumer.partitions_for_topic(topic)
         if found:
             return sorted(found)
-        consumer._client.add_topic(topic)  # noqa: SLF001
+        consumer._client.add_topic(topic)
         await asyncio.sleep(0.2)
     raise InvalidSettings(f"there is no topic {topic}", hint="causa topics create")
 

@@ -8,11 +8,12 @@ is dropped without a trace: a negated entity, words that are no cause and unknow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stream.coder.confidence import Confidence, Evidence
 from stream.coder.model import Tagged
 from stream.coder.rules import Kind, Match
+from stream.coder.settle import absorbed, old_code
 from stream.coder.stems import tokens
 from stream.coding import Alternative, Assertion, CodedLine, Duration, Entity, Method, Uncoded, Why
 from stream.nomenclature.icd10 import Nomenclature
@@ -82,6 +83,7 @@ class Coder:
         chosen: list[Proposal] = []
         for some_matches, some_tagged in _groups(matches, known):
             chosen += self._group(some_matches, some_tagged, model)
+        chosen = _settled([p for p in chosen if p.confidence >= self._floor], line, segments, interval)
         entities: list[Entity] = []
         spans: list[tuple[int, int]] = []
         uncoded: list[Uncoded] = []
@@ -89,15 +91,13 @@ class Coder:
         for p in chosen:
             assertion = assertion_at(segments, p.start, p.end)
             start, end = line.raw_span(p.start, p.end)
-            if assertion is Assertion.NEGATED or p.confidence < self._floor:
-                if assertion is Assertion.NEGATED and (p.start, p.end) not in hidden:
+            if assertion is Assertion.NEGATED:
+                if (p.start, p.end) not in hidden:
                     hidden.append((p.start, p.end))
                     uncoded.append(Uncoded(start, end, Why.NEGATED))
                 continue
             spans.append((p.start, p.end))
-            entities.append(
-                Entity(p.code, start, end, p.confidence, p.method, p.source, p.others, assertion)
-            )
+            entities.append(Entity(p.code, start, end, p.confidence, p.method, p.source, p.others, assertion))
         uncoded += _uncoded(line, [*spans, *hidden])
         return CodedLine(
             _with_causes(entities, spans, segments), tuple(sorted(uncoded, key=lambda u: u.start)), interval
@@ -164,6 +164,32 @@ class Coder:
                      tuple([*lost, *(a for a in p.others if a.code not in {x.code for x in lost})][:KEPT_ALTERNATIVES]))
             for p in winner
         ]  # fmt: skip
+
+
+def _settled(
+    chosen: Sequence[Proposal], line: NormalText, segments: Sequence[Segment], interval: Duration | None
+) -> list[Proposal]:
+    """Proposals of a line seen together: old diseases, codes that another already says, codes said twice."""
+    dated = [(start, found) for start, _, found in find_intervals(line) if found is not None]
+    aged: list[Proposal] = []
+    for number, p in enumerate(chosen):
+        following = min((q.start for q in chosen[number + 1 :] if q.start >= p.end), default=len(line.text) + 1)
+        near = next((found for start, found in dated if p.start <= start < following), None)
+        near = near or (interval if len({q.start for q in chosen}) == 1 else None)
+        history = assertion_at(segments, p.start, p.end) is Assertion.HISTORY
+        code = old_code(p.code, history, near.days if near else None)
+        aged.append(p if code == p.code else replace(p, code=code))
+    kept: list[Proposal] = []
+    for segment in segments:
+        inside = [p for p in aged if segment.start <= p.start < segment.end]
+        gone = absorbed([p.code for p in inside])
+        kept += [p for i, p in enumerate(inside) if i not in gone]
+    kept += [p for p in aged if not any(s.start <= p.start < s.end for s in segments)]
+    best: dict[str, Proposal] = {}
+    for p in kept:
+        if p.code not in best or p.confidence > best[p.code].confidence:
+            best[p.code] = p
+    return [p for p in aged if best.get(p.code) is p]
 
 
 def _mean(side: Sequence[Proposal]) -> float:

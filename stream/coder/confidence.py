@@ -76,7 +76,11 @@ class Confidence:
 
     def __call__(self, evidence: Evidence) -> float:
         """Probability, rounded to four places."""
-        score = sum(self._weights.get(name, 0.0) * value for name, value in evidence.features().items())
+        return self.of(evidence.features())
+
+    def of(self, features: Mapping[str, float]) -> float:
+        """Probability of named features."""
+        score = sum(self._weights.get(name, 0.0) * value for name, value in features.items())
         return round(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), 4)
 
 

@@ -69,6 +69,17 @@ class Match:
     coverage: float
 
 
+@dataclass(slots=True)
+class _Part:
+    """A segment under work: indices of its words, of those that carry content, and of those left uncovered."""
+
+    inside: list[int]
+    content: list[int]
+    cover: list[Hit]
+    left: list[int]
+    taken: bool = False
+
+
 def read_modifiers(path: Path = MODIFIERS) -> frozenset[str]:
     """Stems of words that qualify a cause without changing its code.
 
@@ -115,67 +126,79 @@ class RuleCoder:
             holds: conditions of the certificate (`stream.coder.context`).
         """
         words = tokens(line.text)
-        own = [h for h in self._own.find(words) if h.meaning.under(holds)]
-        labels = [h for h in self._labels.find(words) if h.meaning.under(holds) and h.size > 1]
-        cover = best_cover(own + labels) if labels else best_cover(own)
-        taken = {id(h) for h in own}
-        covered = {i for h in cover for i in range(h.first, h.last + 1)}
-        place = {id(t): i for i, t in enumerate(words)}
-        found: list[Match] = []
+        hits = [h for h in self._own.find(words) if h.meaning.under(holds)]
+        own = {id(h) for h in hits}
+        hits += [h for h in self._labels.find(words) if h.size > 1 and h.meaning.under(holds)]
+        parts = [self._part(words, segment, hits) for segment in segments]
+        crossing = self._crossing(words, parts, hits)
+        found: list[Match] = [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in crossing]
         before: list[str] = []
-        for segment in segments:
-            inside = [t for t in words if t.start >= segment.start and t.end <= segment.end and t.stem and is_word(t)]
-            content = [t for t in inside if t.stem not in self._modifiers]
-            hits = [h for h in cover if segment.start <= words[h.first].start < segment.end]
-            lent = before if segment.elliptic else []
-            left = sum(place[id(t)] not in covered for t in content)
-            # A phrase that began in an earlier segment may cover this one whole.
-            if hits or left:
-                found += self._segment(words, content or inside, hits, left, taken, holds, lent)
+        for segment, part in zip(segments, parts, strict=True):
+            if not part.taken:
+                found += self._segment(words, part, before if segment.elliptic else [], holds, own)
             # A chain of elliptic segments ("hépatique, rénale et cérébrale") shares the head of its first one.
             if not segment.elliptic:
-                before = [t.stem for t in inside]
+                before = [words[i].stem for i in part.inside]
         return tuple(sorted(found, key=lambda m: m.start))
 
+    def _part(self, words: Sequence[Token], segment: Segment, hits: Sequence[Hit]) -> _Part:
+        """A segment's content words, and the best cover by phrases that lie inside it."""
+        inside = [
+            i
+            for i, t in enumerate(words)
+            if t.start >= segment.start and t.end <= segment.end and t.stem and is_word(t)
+        ]
+        within = set(inside)
+        cover = best_cover([h for h in hits if h.first in within and h.last in within])
+        covered = {i for h in cover for i in range(h.first, h.last + 1)}
+        content = [i for i in inside if words[i].stem not in self._modifiers] or inside
+        return _Part(inside, content, cover, [i for i in content if i not in covered])
+
+    @staticmethod
+    def _crossing(words: Sequence[Token], parts: Sequence[_Part], hits: Sequence[Hit]) -> list[Hit]:
+        """Phrases over several segments, where one of these is not covered by its own: the segments they take."""
+        inner = {id(h) for part in parts for h in part.cover}
+        accepted: list[Hit] = []
+        for hit in sorted(hits, key=lambda h: (-h.size, h.first)):
+            touched = [p for p in parts if any(hit.first <= i <= hit.last for i in p.inside)]
+            outside = any(hit.first <= i <= hit.last for i in range(len(words)) if words[i].stem) and len(touched) > 1
+            if id(hit) in inner or not outside or any(p.taken for p in touched):
+                continue
+            covers_whole = all(hit.first <= i <= hit.last for p in touched for i in p.content)
+            if covers_whole and any(p.left or not p.cover for p in touched):
+                for part in touched:
+                    part.taken = True
+                accepted.append(hit)
+        return accepted
+
     def _segment(
-        self,
-        words: list[Token],
-        content: list[Token],
-        hits: list[Hit],
-        left: int,
-        own: set[int],
-        holds: frozenset[str],
-        before: list[str],
+        self, words: Sequence[Token], part: _Part, before: Sequence[str], holds: frozenset[str], own: set[int]
     ) -> list[Match]:
-        coverage = 1.0 - left / len(content) if content else 1.0
-        if left or not hits:
-            whole = self._whole(content, holds, before)
+        coverage = 1.0 - len(part.left) / len(part.content) if part.content else 1.0
+        if (part.left or not part.cover) and part.content:
+            whole = self._whole([words[i].stem for i in part.content], holds, before)
             if whole is not None:
                 expression, kind, size = whole
-                best = max((h.size for h in hits), default=0)
-                if size > best or (not hits):
-                    return [
-                        Match(content[0].start, content[-1].end, expression.codes, kind, expression.source, size, 1.0)
-                    ]
-        matches = []
-        for hit in hits:
-            expression = hit.meaning.under(holds)
-            assert expression is not None
-            kind = Kind.LABEL if id(hit) not in own else Kind.PHRASE if left else Kind.WHOLE
-            matches.append(
-                Match(
-                    words[hit.first].start, words[hit.last].end, expression.codes, kind, expression.source, hit.size, coverage
-                )  # fmt: skip
-            )
-        return matches
+                if size > max((h.size for h in part.cover), default=0):
+                    start, end = words[part.content[0]].start, words[part.content[-1]].end
+                    return [Match(start, end, expression.codes, kind, expression.source, size, 1.0)]
+        kind = Kind.PHRASE if part.left else Kind.WHOLE
+        return [self._match(words, hit, kind, coverage, holds, own) for hit in part.cover]
+
+    @staticmethod
+    def _match(
+        words: Sequence[Token], hit: Hit, kind: Kind, coverage: float, holds: frozenset[str], own: set[int]
+    ) -> Match:
+        expression = hit.meaning.under(holds)
+        assert expression is not None
+        kind = kind if id(hit) in own else Kind.LABEL
+        start, end = words[hit.first].start, words[hit.last].end
+        return Match(start, end, expression.codes, kind, expression.source, hit.size, coverage)
 
     def _whole(
-        self, content: list[Token], holds: frozenset[str], before: list[str]
+        self, key: list[str], holds: frozenset[str], before: Sequence[str]
     ) -> tuple[Expression, Kind, int] | None:
         """One expression for a whole segment: its words in another order, with a lent head, or nearly."""
-        key = [t.stem for t in content]
-        if not key:
-            return None
         if len(key) > 1:
             for index in (self._own, self._labels):
                 expression = _under(index.bag(key), holds)

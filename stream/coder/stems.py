@@ -9,7 +9,100 @@ from functools import lru_cache
 #: Words that neither add to an expression nor separate two.
 STOP = frozenset(["d", "de", "du", "des", "l", "la", "le", "les", "un", "une", "au", "aux", "a", "en", "s", "n", "ce"])
 #: Words after which a lone letter is a name ("hépatite A"), not an article or a preposition.
-_LETTERED = frozenset(["hepatite", "grippe", "streptocoque", "hemophilie", "vitamine", "virus", "type", "stade", "facteur"])
+_LETTERED = frozenset(
+    ["hepatite", "grippe", "streptocoque", "hemophilie", "vitamine", "virus", "type", "stade", "facteur"]
+)
+
+#: Beginnings that are written apart or joined to the next word at will ("hépato cellulaire", "colo-rectal").
+_JOINED = frozenset(
+    [
+        "abdomino",
+        "aorto",
+        "arterio",
+        "atrio",
+        "auriculo",
+        "broncho",
+        "bronchio",
+        "bucco",
+        "cardio",
+        "cerebro",
+        "cervico",
+        "colo",
+        "coronaro",
+        "cortico",
+        "cranio",
+        "digestivo",
+        "dorso",
+        "encephalo",
+        "femoro",
+        "gastro",
+        "glomerulo",
+        "hemato",
+        "hepato",
+        "hydro",
+        "iliaco",
+        "ilio",
+        "immuno",
+        "ischio",
+        "laryngo",
+        "leuco",
+        "lombo",
+        "lympho",
+        "medico",
+        "meningo",
+        "micro",
+        "mucco",
+        "musculo",
+        "myelo",
+        "nephro",
+        "neuro",
+        "nodulo",
+        "oculo",
+        "oesophago",
+        "oro",
+        "osteo",
+        "pancreatico",
+        "pelvi",
+        "pharyngo",
+        "pleuro",
+        "pneumo",
+        "polyradiculo",
+        "psycho",
+        "ptysio",
+        "pulmono",
+        "recto",
+        "retro",
+        "rhino",
+        "sacro",
+        "sclero",
+        "spleno",
+        "stomato",
+        "thoraco",
+        "thrombo",
+        "trachea",
+        "tracheo",
+        "tubulo",
+        "uro",
+        "utero",
+        "vasculo",
+        "veno",
+        "ventriculo",
+        "vesico",
+        "anti",
+        "hyper",
+        "hypo",
+        "intra",
+        "extra",
+        "inter",
+        "para",
+        "peri",
+        "poly",
+        "pseudo",
+        "sub",
+        "supra",
+        "trans",
+    ]
+)
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:[.][0-9]+)?|[^a-z0-9 ]")
 
@@ -39,7 +132,7 @@ def stem(word: str) -> str:
         word = word[:-1]
     if len(word) > 4 and word.endswith("e"):
         word = word[:-1]
-        if word.endswith(("enn", "onn", "ell")) or word.endswith("tt"):
+        if word.endswith(("enn", "onn", "ell", "tt")):
             word = word[:-1]
     if word.endswith("iv"):
         word = word[:-1] + "f"
@@ -52,6 +145,11 @@ def tokens(text: str) -> list[Token]:
     before = ""
     for match in _TOKEN.finditer(text):
         word = match.group()
+        if found and found[-1].text in _JOINED and word.isalpha() and word not in STOP:
+            whole = found[-1].text + word
+            found[-1] = Token(whole, found[-1].start, match.end(), stem(whole))
+            before = word
+            continue
         stop = word in STOP and not (len(word) == 1 and before in _LETTERED)
         found.append(Token(word, match.start(), match.end(), "" if stop else stem(word)))
         before = word

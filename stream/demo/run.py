@@ -132,7 +132,7 @@ async def _publish(
     producer = AIOKafkaProducer(**options, acks="all", linger_ms=2)
     await producer.start()
     try:
-        while worker.process.poll() is None and not worker.started():
+        while worker.process.poll() is None and not worker.started():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.1)
         start = time.monotonic()
         for number, certificate in enumerate(batch):
@@ -188,7 +188,9 @@ def _start_worker(settings: Settings, group: str, bootstrap: str, triton: str) -
 
 async def _forget(options: dict[str, object], names: list[str]) -> None:
     """Delete the demonstration's topics."""
-    admin = AIOKafkaAdminClient(**{k: v for k, v in options.items() if k in ("bootstrap_servers", "request_timeout_ms")})
+    admin = AIOKafkaAdminClient(
+        **{k: v for k, v in options.items() if k in ("bootstrap_servers", "request_timeout_ms")}
+    )
     await admin.start()
     try:
         await admin.delete_topics(names)

@@ -42,7 +42,11 @@ def certificate(source: Certificate, coded: CodedCertificate) -> Panel:
     cause = coded.underlying
     label = nomenclature.label(cause.code) if cause.code else "none could be coded"
     body.append(Text(""))
-    body.append(Text.assemble("underlying cause  ", (cause.code or "—", "bold yellow"), f"  {label}  (p={cause.confidence:.2f})"))
+    body.append(
+        Text.assemble(
+            "underlying cause  ", (cause.code or "—", "bold yellow"), f"  {label}  (p={cause.confidence:.2f})"
+        )
+    )
     body += [Text(f"    {step}", style="dim") for step in cause.steps]
     why = ", ".join([*coded.targeting.reasons, *coded.flags]) or "confident, no edit broken"
     style = "green" if coded.targeting.route is Route.AUTO else "red"

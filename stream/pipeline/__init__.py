@@ -1,0 +1,1 @@
+"""The pure core: a record in, decisions out."""

@@ -19,7 +19,7 @@ import stream
 from stream import underlying as selection
 from stream.certificate import Certificate, Form, Status, certificate_record, read_certificate
 from stream.coder import confidence, expressions, rules
-from stream.coder.coder import Coder
+from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
 from stream.coder.vocabulary import speller
 from stream.coding import (
@@ -47,7 +47,7 @@ from stream.pipeline.reading import ReadCertificate, ReadLine, read
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
-from stream.targeting import policy
+from stream.targeting import certainty, policy
 from stream.targeting.target import target, unknown_share
 from stream.wire import Wire
 
@@ -90,6 +90,7 @@ class Core:
         self._speller = speller()
         self._tables = selection.load()
         self._edits = edits.load()
+        self._certainty = certainty.load()
         self._policy = policy.load(settings.policy)
         self.versions = Versions(
             software=stream.__version__,
@@ -157,8 +158,8 @@ class Core:
             tuple(coded_line(line) for line in prepared.read.part1),
             tuple(coded_line(line) for line in prepared.read.part2),
         )
-        cause = self._underlying(certificate, part1, part2)
         unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*part1, *part2))
+        cause = self._underlying(certificate, part1, part2, unknown)
         decision = target(certificate, cause, unknown, self._policy, self._edits, self._audit_key)
         manual = decision.targeting.route is Route.MANUAL
         status = CodedStatus.PROVISIONAL if manual else CodedStatus.FINAL
@@ -218,12 +219,23 @@ class Core:
     def _sealed(self, prepared: Prepared) -> Certificate:
         return self._keyring.seal(prepared.received)
 
+    def proposals(self, prepared: Prepared, line: ReadLine, tagged: LineAnswer) -> list[Proposal]:
+        """Every proposal of either coder for a line, before one is chosen: what confidences are fitted on."""
+        matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
+        return self._coder.candidates(matches, tagged, "")
+
     def _underlying(
+        self, certificate: Certificate, part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...], unknown: float
+    ) -> Underlying:
+        cause = self.selected(certificate, part1, part2)
+        return replace(cause, confidence=self._certainty(cause, part1, part2, unknown))
+
+    def selected(
         self, certificate: Certificate, part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...]
     ) -> Underlying:
+        """What the rules select from the codes, with their own confidence."""
         lines: list[tuple[str, ...]] = []
         durations: list[float | None] = []
-        sure: list[float] = []
         for line in part1:
             for level in levels(line):
                 lines.append(tuple(line.entities[k].code for k in level))
@@ -237,10 +249,7 @@ class Core:
             durations=tuple(durations),
             neonatal=certificate.form is Form.NEONATAL,
         )
-        cause = selection.select(causes, self._tables)
-        sure = [e.confidence for line in part1 for e in line.entities]
-        sure += [e.confidence for line in part2 for e in line.entities if e.code == cause.code]
-        return replace(cause, confidence=round(cause.confidence * _joint(sure), 4))
+        return selection.select(causes, self._tables)
 
     def _coded(
         self,
@@ -297,8 +306,3 @@ def levels(line: CodedLine) -> list[list[int]]:
             if entity.due_to is not None and entity.due_to != k and depth[entity.due_to] <= depth[k]:
                 depth[entity.due_to] = min(depth[k] + 1, len(line.entities))
     return [[k for k, d in enumerate(depth) if d == level] for level in sorted(set(depth))]
-
-
-def _joint(confidences: list[float]) -> float:
-    """Probability that the codes which decide are right: the weakest of them, for they are not independent."""
-    return min(confidences, default=0.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stream.certificate import Certificate, Line
 from stream.coder.context import conditions, context_string
 from stream.coder.model import LineRequest
+from stream.coder.settle import told_manner
 from stream.coding import Duration
 from stream.text.interval import find_intervals, parse_interval
 from stream.text.normal import Hints, NormalText, normalise
@@ -49,11 +50,11 @@ def read(certificate: Certificate, speller: Speller) -> ReadCertificate:
         certificate: with plain texts.
         speller: corrects typing errors.
     """
-    holds = conditions(certificate)
-    context = context_string(holds)
     written = [*certificate.part1, *certificate.part2]
     bare = [_text(line) for line in written]
-    folded = [normalise(text).text for text in bare] if len(bare) > 1 else [""]
+    folded = [normalise(text).text for text in bare]
+    holds = told_manner(folded, conditions(certificate))
+    context = context_string(holds)
 
     def one(number: int, line: Line) -> ReadLine:
         around = " ".join(text for i, text in enumerate(folded) if i != number)

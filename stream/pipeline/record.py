@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream.coding import CodedCertificate, DeadLetter, Origin
 
@@ -13,7 +13,7 @@ class Incoming:
 
     value: bytes | None
     key: bytes | None = None
-    origin: Origin = Origin()
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True, slots=True)

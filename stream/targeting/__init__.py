@@ -1,0 +1,1 @@
+"""Who codes which certificate: policy, certainty, route."""

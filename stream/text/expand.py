@@ -81,7 +81,8 @@ def _pass(tokens: list[Token], line: Line, table: Abbreviations, *, defaults: bo
         last = tokens[index + size - 1]
         stop = index + size
         dot = stop < len(tokens) and tokens[stop].text == "." and tokens[stop].start == last.end
-        stop += dot and entry.dotted
+        # "fract." is a word cut short, and its point goes with it; that of "HTA." ends a sentence.
+        stop += dot and (entry.dotted or any(sense.long.startswith(entry.short) for sense in entry.senses))
         if entry.certain:
             long: str | None = entry.senses[0].long
         else:

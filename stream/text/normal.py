@@ -68,13 +68,26 @@ class NormalText:
 def _spell(tokens: list[Token], speller: Speller, table: Abbreviations) -> list[Token]:
     """Words typed in two joined, then errors put right, then joined again with what is right now."""
     joined = _join(tokens, speller, table)
-    for token in joined:
+    out: list[Token] = []
+    cut = False
+    for index, token in enumerate(joined):
         word = token.text
-        if len(word) >= _SPELT and word not in table and word not in table.long_words:
-            right = speller.correct(word)
+        if word == "." and out and out[-1].end == token.start and out[-1].whole and cut:
+            out[-1].end = token.end  # the point of a word cut short, which is whole now
+            cut = False
+            continue
+        cut = False
+        if len(word) >= _SPELT - 1 and word not in table and word not in table.long_words and word.isalpha():
+            after = joined[index + 1] if index + 1 < len(joined) else None
+            pointed = after is not None and after.text == "." and after.start == token.end
+            right = speller.complete(word, pointed=True) if pointed else None
+            cut = right is not None
+            right = right or (speller.correct(word) if len(word) >= _SPELT else None)
+            right = right or (None if pointed else speller.complete(word, pointed=False))
             if right:
                 token.text, token.whole = right, True
-    return _join(joined, speller, table)
+        out.append(token)
+    return _join(out, speller, table)
 
 
 def _join(tokens: list[Token], speller: Speller, table: Abbreviations) -> list[Token]:

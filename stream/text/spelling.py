@@ -16,6 +16,7 @@ words with digits and ties are left alone, and so is whatever would turn hypo- i
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
@@ -36,6 +37,8 @@ _MOST = 40
 _RATIO = 10
 """How much commoner the best of several candidates must be than the next."""
 _CACHED = 50_000
+_CUT, _MISSING, _LIKELIER = 4, 3, 3
+"""A word cut short has so many letters left, misses so many, and is so many times likelier than any other."""
 
 # Small words that are typed onto the word before ("cancerdu sein"); only those that begin no word go onto the next.
 _AFTER = frozenset(("du", "de", "des", "la", "le", "les", "au", "aux", "et", "sur", "par", "avec", "dans", "sous"))
@@ -117,6 +120,7 @@ class Speller:
                 sounds[sound(word)].append(word)
         # An error or two nearly always leave a word's beginning or its end whole.
         self._ends, self._sounds = dict(ends), dict(sounds)
+        self._sorted = sorted(word for word in self._words if len(word) >= _CUT + _MISSING)
         self._cache: dict[str, str | None] = {}
 
     def __contains__(self, word: str) -> bool:
@@ -134,6 +138,31 @@ class Speller:
                 self._cache.clear()
             self._cache[word] = self._near(word, 1) or self._split(word) or self._near(word, 2)
         return self._cache[word]
+
+    def complete(self, beginning: str, *, pointed: bool) -> str | None:
+        """The word that a hand cut short ("bronchopulm.", "Embol"), when one word is much the likeliest.
+
+        Args:
+            beginning: its first letters, at least four.
+            pointed: whether a point was written; without one the word must be likelier still.
+        """
+        if len(beginning) < _CUT + (not pointed) or beginning in self._words:
+            return None
+        counts: dict[str, int] = defaultdict(int)
+        forms: dict[str, str] = {}
+        for word in self._sorted[bisect_left(self._sorted, beginning) :]:
+            if not word.startswith(beginning):
+                break
+            if len(word) >= len(beginning) + _MISSING:
+                root = _stem(word)
+                counts[root] += self._words[word]
+                if root not in forms or self._words[word] > self._words[forms[root]]:
+                    forms[root] = word
+        if not counts:
+            return None
+        ranked = sorted(counts, key=lambda root: (-counts[root], root))
+        clear = len(ranked) == 1 or counts[ranked[0]] >= (_LIKELIER if pointed else 2 * _LIKELIER) * counts[ranked[1]]
+        return forms[ranked[0]] if clear else None
 
     def join(self, first: str, second: str) -> str | None:
         """One word that was typed as two, when it is known and at least one of the two is none."""

@@ -1,0 +1,1 @@
+"""Shell 1: the Faust worker, its stages around the model, its outbox."""

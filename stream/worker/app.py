@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import faust
@@ -26,7 +27,7 @@ from stream.wire import Wire
 from stream.worker.batch import BatchProcessor
 from stream.worker.flow import Flow
 from stream.worker.outbox import KafkaOutbox
-from stream.worker.stages import BreakerModel, CachedModel, MeasuredModel, RetryingModel
+from stream.worker.stages import BreakerModel, CachedModel, MeasuredModel, RetryingModel, SplitModel
 from stream.worker.subjects import subject_topics
 
 log = structlog.get_logger("causa.worker")
@@ -53,7 +54,7 @@ class Worker:
         self._triton = TritonModel(triton, settings.triton)
         measured = MeasuredModel(self._triton)
         self._breaker = BreakerModel(measured, options.breaker)
-        model = CachedModel(RetryingModel(self._breaker, options.retry), options.cache_lines)
+        model = CachedModel(SplitModel(RetryingModel(self._breaker, options.retry)), options.cache_lines)
         self._outbox = KafkaOutbox(topics, kafka.client_options(settings, bootstrap))
         self._flow = Flow(BatchProcessor(core, model, measured), self._outbox, options.in_flight)
         self._app = faust_app(settings, bootstrap)
@@ -64,7 +65,7 @@ class Worker:
         """The agent: batches of raw events into the flow."""
         options = self._settings.worker
         async for events in stream.noack_take(options.batch_max, within=options.batch_wait_s):
-            await self._flow.put([_incoming(event) for event in events], lambda events=events: _acknowledge(events))
+            await self._flow.put([_incoming(event) for event in events], partial(_acknowledge, events))
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered)."""
@@ -103,11 +104,15 @@ class Worker:
         return False
 
     async def _close(self) -> None:
-        for part in (self._app.stop(), self._outbox.stop(), self._breaker.close()):
-            try:
-                await asyncio.wait_for(part, LAST_RESORT_S)
-            except TimeoutError:
-                log.warning("a connection did not close in time")
+        """Side by side: one that does not close must not take its time from the others."""
+        parts = [asyncio.create_task(part) for part in (self._app.stop(), self._outbox.stop(), self._breaker.close())]
+        done, late = await asyncio.wait(parts, timeout=LAST_RESORT_S)
+        for part in late:
+            log.warning("a connection did not close in time")
+            part.cancel()
+        for part in done:
+            if (fault := part.exception()) is not None:
+                log.warning("a connection did not close cleanly", exc_info=fault)
 
 
 def faust_app(settings: Settings, bootstrap: str) -> faust.App:

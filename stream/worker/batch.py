@@ -1,7 +1,9 @@
 """A micro-batch of records to decisions: the core on both sides of one model request.
 
 Infrastructure faults hold the batch for as long as they last. A batch that keeps failing while a canary line succeeds
-is halved until the certificate at fault stands alone, and that one becomes a dead letter (MODEL_REJECTED).
+is halved until the certificate at fault stands alone. When that one fails again and again, the canary succeeding each
+time, it becomes a dead letter (MODEL_REJECTED): once would not do, for a server that comes back between the last try
+of an innocent certificate and the canary looks the same.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from stream.pipeline.record import Decision, Incoming
 
 log = structlog.get_logger("causa.batch")
 HOLD_S = 1.0
+STRIKES = 3
 
 
 class BatchProcessor:
@@ -84,15 +87,22 @@ class BatchProcessor:
     async def _ask(self, good: Sequence[Prepared]) -> tuple[dict[LineRequest, LineAnswer], set[Incoming]]:
         """Answers to all requests, and the records on which the model fails."""
         requests = [r for p in good for r in p.requests]
+        if not requests:
+            return {}, set()
+        strikes = 0
         while True:
             try:
                 return dict(zip(requests, await self._model.tag(requests), strict=True)), set()
             except InfrastructureError as error:
                 if not await self._canary_lives():
+                    strikes = 0
                     log.warning("held: the model fails, and so does the canary", code=error.code, batch=len(good))
                     await asyncio.sleep(self._hold_s)
                     continue
             if len(good) == 1:
+                strikes += 1
+                if strikes < STRIKES:
+                    continue
                 log.error("the model rejects one certificate", code=ModelRejected.code)
                 return {}, {good[0].incoming}
             middle = len(good) // 2

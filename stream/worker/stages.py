@@ -1,6 +1,6 @@
 """Policies around the model, as small stages: each is a `LineModel` over another.
 
-    CachedModel(RetryingModel(BreakerModel(MeasuredModel(TritonModel(…)))))
+    CachedModel(SplitModel(RetryingModel(BreakerModel(MeasuredModel(TritonModel(…))))))
 
 The deadline is the innermost, in `TritonModel`. None of them knows Kafka.
 """
@@ -12,6 +12,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -21,6 +22,8 @@ from stream.errors import InfrastructureError, ModelFault
 from stream.settings import Breaker, Retry
 
 log = structlog.get_logger("causa.model")
+ROWS = 512
+"""Most lines in one request: `max_batch_size` of model_repo/coder/config.pbtxt."""
 
 
 class MeasuredModel:
@@ -101,17 +104,16 @@ class BreakerModel:
 
     async def _probing(self) -> None:
         began = time.monotonic()
-        while True:
+        answered = False
+        while not answered:
             await asyncio.sleep(self._settings.probe_s)
-            try:
+            with suppress(InfrastructureError):
                 await self._model.tag([LineRequest(CANARY)])
-            except InfrastructureError:
-                continue
-            self._failures = 0
-            metrics.BREAKER.set(0)
-            log.warning("the model answers again", seconds=round(time.monotonic() - began, 1))
-            self._closed.set()
-            return
+                answered = True
+        self._failures = 0
+        metrics.BREAKER.set(0)
+        log.warning("the model answers again", seconds=round(time.monotonic() - began, 1))
+        self._closed.set()
 
     async def close(self) -> None:
         """See `LineModel.close`."""
@@ -147,6 +149,30 @@ class RetryingModel:
                 await asyncio.sleep(wait)
                 limit = min(limit * 2, self._settings.max_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """See `LineModel.close`."""
+        await self._model.close()
+
+
+class SplitModel:
+    """Cuts requests that are larger than the server takes; a usual micro-batch is one request."""
+
+    def __init__(self, model: LineModel, rows: int = ROWS) -> None:
+        self._model = model
+        self._rows = rows
+
+    @property
+    def version(self) -> str:
+        """See `LineModel.version`."""
+        return self._model.version
+
+    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
+        """See `LineModel.tag`."""
+        answers: list[LineAnswer] = []
+        for start in range(0, len(lines), self._rows):
+            answers += await self._model.tag(lines[start : start + self._rows])
+        return answers
 
     async def close(self) -> None:
         """See `LineModel.close`."""

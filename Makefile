@@ -1,0 +1,67 @@
+# make demo | test | bench | check | train: Python 3.11 and make are enough, the rest is set up here.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: install install-dev install-train demo test check bench train lock clean
+
+install: $(VENV)/.online
+install-dev: $(VENV)/.dev
+install-train: $(VENV)/.train
+
+# uv makes the install some ten times faster; pip alone does it too. Both take exactly what the lock says, by hash.
+define sync
+	@command -v $(PYTHON) >/dev/null || { echo "Causa needs Python 3.11: say PYTHON=… if it goes by another name"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing $(1) into $(VENV)"
+	@$(PYTHON) -m uv --version >/dev/null 2>&1 || test -x $(VENV)/uv/bin/uv || \
+		{ $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; } || true
+	@if test -x $(VENV)/uv/bin/uv; then \
+		$(VENV)/uv/bin/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1); \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1); \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endef
+
+$(VENV)/.online: requirements.lock pyproject.toml
+	$(call sync,requirements.lock)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+	$(call sync,requirements-dev.lock)
+	@touch $@ $(VENV)/.online
+
+$(VENV)/.train: requirements-train.lock pyproject.toml
+	$(call sync,requirements-train.lock)
+	@touch $@ $(VENV)/.dev $(VENV)/.online
+
+demo: install
+	@$(BIN)/causa demo
+
+test: install-dev
+	$(BIN)/python -m pytest -q
+
+check: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install-dev
+	$(BIN)/python -m bench
+
+# Half an hour on two cores gives the committed model's quality; interrupted, it goes on where it stopped.
+train: install-train
+	$(BIN)/python -m training.train --out runs/coder --minutes 60
+	$(BIN)/python -m training.export --model runs/coder/model.pt
+	$(BIN)/python -m training.calibrate samples/certificates.jsonl
+	$(BIN)/python -m training.evaluate samples/certificates.jsonl
+
+lock:
+	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes -o requirements.lock
+	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes --extra dev -o requirements-dev.lock
+	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes --extra dev --extra train -o requirements-train.lock
+
+clean:
+	rm -rf $(VENV) .causa build *.egg-info

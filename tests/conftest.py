@@ -1,0 +1,40 @@
+"""The real servers, started once for all tests that are marked `servers`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream.embedded.kafka import KafkaServer
+from stream.embedded.triton import TritonServer
+from stream.settings import REPOSITORY, Settings, Triton
+
+
+@pytest.fixture(scope="session")
+def installed() -> Iterator[Path]:
+    """The cache of jars and environments that only the first run ever fills."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache = os.environ.get("CAUSA_EMBEDDED_CACHE") or str(REPOSITORY / ".causa")
+        patch.setenv("CAUSA_EMBEDDED_CACHE", cache)
+        yield Path(cache)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A broker of this run's own."""
+    with KafkaServer(Settings(home=tmp_path_factory.mktemp("kafka"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def triton_server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """A model server of this run's own, with a copy of the repository's models: a training may replace those."""
+    home = tmp_path_factory.mktemp("triton")
+    models = home / "models"
+    shutil.copytree(REPOSITORY / "model_repo", models, ignore=shutil.ignore_patterns("__pycache__"))
+    with TritonServer(Settings(home=home, triton=Triton(model_repo=models))) as server:
+        yield server

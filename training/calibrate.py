@@ -1,0 +1,172 @@
+"""Fit what confidences mean, on certificates with gold codes that the lexicon's authors and the model never saw.
+
+``python -m training.calibrate GOLD.jsonl`` writes `stream/coder/confidence.json` (probability that an entity's code is
+right), `stream/targeting/certainty.json` (that the underlying cause is) and prints the expected calibration error and
+the threshold of targeting: the lowest at which the error among automatic certificates is at most the bound with 95 %
+confidence (exact binomial, fixed sequence from the strictest threshold down, begun where at least
+ln(δ)/ln(1−bound) certificates are accepted; Angelopoulos et al., Learn Then Test, 2021).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream.certificate import utc_now
+from stream.coder import confidence
+from stream.pipeline.core import Core
+from stream.pipeline.record import Incoming
+from stream.settings import load
+from stream.targeting import certainty
+from stream.targeting.target import unknown_share
+from training.evaluate import read_gold
+
+DELTA = 0.05
+
+
+def fit(rows: Sequence[dict[str, float]], right: Sequence[bool], ridge: float) -> dict[str, float]:
+    """Weights of a logistic regression with a ridge penalty (Newton's method)."""
+    names = sorted({name for row in rows for name in row})
+    x = np.array([[row.get(name, 0.0) for name in names] for row in rows])
+    y = np.array(right, float)
+    penalty = np.diag([0.01 if name == "one" else ridge for name in names])
+    w = np.zeros(len(names))
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
+        gradient = x.T @ (p - y) + penalty @ w
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + penalty
+        step = np.linalg.solve(hessian, gradient)
+        w -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return {name: round(float(value), 4) for name, value in zip(names, w, strict=True)}
+
+
+def calibration_error(chances: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """Expected calibration error over bins of equal size."""
+    order = np.argsort(chances, kind="stable")
+    p, y = np.array(chances)[order], np.array(right, float)[order]
+    parts = np.array_split(np.arange(len(p)), bins)
+    return float(sum(len(part) / len(p) * abs(p[part].mean() - y[part].mean()) for part in parts if len(part)))
+
+
+def at_most(errors: int, n: int, bound: float) -> float:
+    """Probability of so few errors among n if the error rate were `bound` (exact binomial)."""
+    return sum(math.comb(n, k) * bound**k * (1 - bound) ** (n - k) for k in range(errors + 1))
+
+
+def threshold(chances: Sequence[float], right: Sequence[bool], bound: float) -> tuple[float, int, int]:
+    """Lowest valid threshold, with the certificates it accepts and the errors among them; 1 when there is none."""
+    pairs = sorted(zip(chances, right, strict=True), key=lambda pair: -pair[0])
+    start = math.ceil(math.log(DELTA) / math.log(1 - bound))
+    best = (1.0, 0, 0)
+    errors = 0
+    for n, (chance, good) in enumerate(pairs, start=1):
+        errors += not good
+        if n < start or (n < len(pairs) and pairs[n][0] == chance):
+            continue
+        if at_most(errors, n, bound) > DELTA:
+            break
+        best = (chance, n, errors)
+    return best
+
+
+async def gather(gold: Sequence[dict[str, Any]], core: Core, model: Any) -> list[Any]:
+    """Prepared certificate and the model's answers, for each."""
+    found = []
+    for row in gold:
+        certificate = core.certificate({k: v for k, v in row.items() if k not in ("gold", "comment")})
+        prepared = core.prepare_certificate(certificate, Incoming(None))
+        found.append((prepared, dict(zip(prepared.requests, await model.tag(prepared.requests), strict=True))))
+    return found
+
+
+def entities(
+    gold: Sequence[dict[str, Any]], found: Sequence[Any], core: Core
+) -> tuple[list[dict[str, float]], list[bool]]:
+    """Features of every proposal of either coder, and whether the gold has its code on that line."""
+    rows: list[dict[str, float]] = []
+    right: list[bool] = []
+    for row, (prepared, answers) in zip(gold, found, strict=True):
+        lines = [*row["gold"].get("part1", []), *row["gold"].get("part2", [])]
+        for expected, line in zip(lines, prepared.read.lines, strict=True):
+            wanted = Counter(expected)
+            for proposal in core.proposals(prepared, line, answers.get(line.request, ())):
+                rows.append(proposal.evidence.features())
+                right.append(wanted[proposal.code] > 0)
+    return rows, right
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("gold", type=Path)
+    parser.add_argument("--bound", type=float, default=0.05, help="accepted error among automatic certificates")
+    options = parser.parse_args()
+    from training.local import LocalModel
+
+    core, model = Core(None, load()), LocalModel()
+    gold = read_gold(options.gold)
+    found = asyncio.run(gather(gold, core, model))
+    rows, right = entities(gold, found, core)
+    weights = fit(rows, right, 1.0)
+    note = f"{len(gold)} certificates, {len(rows)} proposals, model {model.version}"
+    _write(confidence.WEIGHTS, note, weights)
+    fitted = confidence.Confidence(weights)
+    chances = [fitted.of(row) for row in rows]
+    print(f"entities: {note}; calibration error {calibration_error(chances, right):.4f} (in sample)")
+    half = len(rows) // 2
+    other = confidence.Confidence(fit(rows[:half], right[:half], 1.0))
+    print(
+        f"          fitted on one half, on the other {calibration_error([other.of(r) for r in rows[half:]], right[half:]):.4f}"
+    )
+
+    confidence.load.cache_clear()
+    core = Core(None, load())
+    cases: list[dict[str, float]] = []
+    good: list[bool] = []
+    for row, (prepared, answers) in zip(gold, found, strict=True):
+        coded, _ = core.code(prepared, answers, model.version, utc_now())
+        raw = core.selected(prepared.read.certificate, coded.part1, coded.part2)
+        if raw.code is None:
+            continue
+        unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*coded.part1, *coded.part2))
+        cases.append(certainty.features(raw, coded.part1, coded.part2, unknown))
+        good.append(raw.code == row["gold"]["underlying"])
+    weights = fit(cases, good, 3.0)
+    _write(certainty.WEIGHTS, f"{len(cases)} certificates", weights)
+    whole = certainty.Certainty(weights)
+    sure = [whole.of(case) for case in cases]
+    print(f"underlying: right {np.mean(good):.4f}; calibration error {calibration_error(sure, good):.4f} (in sample)")
+    folds = _crossed(cases, good)
+    print(f"            crossed over five folds {calibration_error(folds, good):.4f}")
+    for bound in sorted({options.bound, 0.02, 0.05, 0.1}):
+        limit, n, errors = threshold(folds, good, bound)
+        print(f"  error at most {bound:.0%}: threshold {limit:.4f}, {n} of {len(gold)} automatic, {errors} wrong")
+
+
+def _crossed(cases: Sequence[dict[str, float]], good: Sequence[bool], folds: int = 5) -> list[float]:
+    """Each case's chance by weights fitted without its fold."""
+    out = [0.0] * len(cases)
+    for fold in range(folds):
+        kept = [i for i in range(len(cases)) if i % folds != fold]
+        fitted = certainty.Certainty(fit([cases[i] for i in kept], [good[i] for i in kept], 3.0))
+        for i in range(fold, len(cases), folds):
+            out[i] = fitted.of(cases[i])
+    return out
+
+
+def _write(path: Path, note: str, weights: dict[str, float]) -> None:
+    path.write_text(json.dumps({"fitted_on": note, "weights": weights}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
