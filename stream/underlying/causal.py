@@ -1,0 +1,118 @@
+"""Which condition can cause which: NCHS ACME decision table D, data year 2000 (US government work).
+
+The edition of 2015 at hand has no stated provenance, so it only served to compare. It knows codes made after 2000;
+`aliases.tsv` gives each such code an older one with the same causes and effects.
+"""
+
+from __future__ import annotations
+
+import gzip
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from stream.errors import InvalidData
+from stream.underlying.codes import is_code
+
+_Spans = tuple[list[str], list[str]]
+_MEMORY = 50_000
+
+
+class Causal:
+    """The causal relation between bare codes.
+
+    Args:
+        spans: first and last cause of each range, for each effect.
+        aliases: older code to look up for a newer one, by code or category.
+        overrides: later verdicts on (effect, category of the cause), stronger than the spans.
+    """
+
+    def __init__(
+        self,
+        spans: Mapping[str, _Spans],
+        aliases: Mapping[str, str],
+        overrides: Mapping[tuple[str, str], bool] = MappingProxyType({}),
+    ) -> None:
+        self._spans = dict(spans)
+        self._aliases = dict(aliases)
+        self._overrides = dict(overrides)
+        # A code that is newer than the table takes on the verdicts of its category where they agree.
+        agreed: dict[tuple[str, str], bool | None] = {}
+        for (effect, cause), verdict in overrides.items():
+            pair = effect[:3], cause
+            agreed[pair] = verdict if agreed.get(pair, verdict) is verdict else None
+        self._agreed = agreed
+        self._known: dict[tuple[str, str], bool] = {}
+        # A code the table does not have goes by its category: the unspecified fourth character if there is one.
+        self._category: dict[str, str] = {}
+        for code in sorted(spans):
+            if code[:3] not in self._category or code[3:] == "9":
+                self._category[code[:3]] = code
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def older(self, code: str) -> str:
+        """The code under which the table knows `code`."""
+        return self._aliases.get(code) or self._aliases.get(code[:3]) or code
+
+    def can(self, cause: str, effect: str) -> bool:
+        """Whether `cause` is accepted as a cause of `effect`, two bare codes."""
+        answer = self._known.get((cause, effect))
+        if answer is None:
+            answer = self._overrides.get((effect, cause[:3]))
+            if answer is None and effect not in self._spans:
+                answer = self._agreed.get((effect[:3], cause[:3]))
+            if answer is None:
+                answer = self._look(self.older(cause), self.older(effect))
+            if len(self._known) < _MEMORY:
+                self._known[cause, effect] = answer
+        return answer
+
+    def _look(self, cause: str, effect: str) -> bool:
+        spans = self._spans.get(effect) or self._spans.get(self._category.get(effect[:3], ""))
+        if spans is None:
+            return False
+        place = bisect_right(spans[0], cause) - 1
+        return place >= 0 and cause <= spans[1][place]
+
+
+def read_causal(table: Path, aliases: Mapping[str, str], overrides: Iterable[Sequence[str]] = ()) -> Causal:
+    """The packed table; doubtful relations (``?``) count as accepted, as the physician asserted them.
+
+    Args:
+        table: `causal.tsv.gz`.
+        aliases: older code of each newer one.
+        overrides: rows of `overrides.tsv`: effect, category of the cause, ``yes`` or ``no``, provenance.
+
+    Raises:
+        InvalidData: a row that does not hold.
+    """
+    spans: dict[str, _Spans] = {}
+    words: dict[str, tuple[str, str]] = {}
+    rows = gzip.decompress(table.read_bytes()).decode().splitlines()
+    for number, row in enumerate(rows[1:], start=2):
+        effects, tab, causes = row.partition("\t")
+        if not tab or not effects or not causes:
+            raise InvalidData(f"{table.name}:{number}: not effects and causes")
+        firsts: list[str] = []
+        lasts: list[str] = []
+        for word in causes.split(" "):
+            pair = words.get(word)
+            if pair is None:
+                first, _, last = word.rstrip("?").partition("-")
+                pair = words[word] = first, (last or first) + "~"
+            if firsts and pair[0] <= lasts[-1]:
+                lasts[-1] = max(lasts[-1], pair[1])
+            else:
+                firsts.append(pair[0])
+                lasts.append(pair[1])
+        for effect in effects.split(" "):
+            spans[effect] = firsts, lasts
+    verdicts: dict[tuple[str, str], bool] = {}
+    for effect, cause, verdict, source in overrides:
+        if not is_code(effect) or not is_code(cause) or verdict not in ("yes", "no") or not source:
+            raise InvalidData("overrides.tsv: not effect, cause, yes or no, source")
+        verdicts[effect, cause] = verdict == "yes"
+    return Causal(spans, aliases, verdicts)

@@ -1,0 +1,167 @@
+"""What comes in: the codes of a certificate, line by line, and how the answer is written back.
+
+The JSON form is that of ``causa underlying`` (design.md); codes may come as any country writes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stream.errors import InvalidCertificate
+from stream.nomenclature import icd10
+
+#: Days in each unit of age (WHO electronic death certificate; a month is a twelfth of a year).
+_UNITS = {"YEARS": 365.25, "MONTHS": 30.4375, "DAYS": 1.0, "HOURS": 1 / 24, "MINUTES": 1 / 1440}
+_SEXES = {"M": "M", "F": "F", "U": "U", "1": "M", "2": "F", "9": "U", "": "U"}
+MAX_LINES = 20
+MAX_CODES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """The codes of one certificate, as Causa writes them, and what else the rules look at.
+
+    Attributes:
+        part1: codes of each line of Part I, in the physician's order; empty lines are kept.
+        part2: codes of Part II.
+        sex: M, F or U.
+        age_days: age at death in days; None when unknown.
+        manner: NATURAL, ACCIDENT, SUICIDE, … (design.md); None when not stated.
+        durations: days from onset to death of each line of Part I; may be shorter than `part1`.
+        neonatal: whether the neonatal form was used (first 28 days), whose lines mean other things.
+    """
+
+    part1: tuple[tuple[str, ...], ...]
+    part2: tuple[str, ...] = ()
+    sex: str = "U"
+    age_days: float | None = None
+    manner: str | None = None
+    durations: tuple[float | None, ...] = ()
+    neonatal: bool = False
+
+
+def read_causes(mapping: Mapping[str, Any]) -> Causes:
+    """Causes from the JSON mapping of ``causa underlying``.
+
+    Codes the nomenclature does not know are kept, dotted; the rules then go by their category.
+
+    Raises:
+        InvalidCertificate: a field has the wrong type or is out of its domain; the message never quotes it.
+    """
+    if not isinstance(mapping, Mapping):
+        raise InvalidCertificate("a certificate is a mapping")
+    part1 = _lines(mapping.get("part1"), "part1")
+    part2 = tuple(code for line in _lines(mapping.get("part2"), "part2") for code in line)
+    if sum(map(len, part1)) + len(part2) > MAX_CODES:
+        raise InvalidCertificate(f"more than {MAX_CODES} codes")
+    return Causes(
+        part1=part1,
+        part2=part2,
+        sex=_sex(mapping.get("sex")),
+        age_days=_age(mapping.get("age")),
+        manner=_word(mapping.get("manner"), "manner"),
+        durations=_durations(mapping.get("durations")),
+        neonatal=_word(mapping.get("form"), "form") == "NEONATAL",
+    )
+
+
+def given_codes(mapping: Mapping[str, Any]) -> tuple[str, ...]:
+    """The codes of a mapping exactly as written, for `answer_form`; what is no string is left out."""
+    found: list[str] = []
+    for name in ("part1", "part2"):
+        part = mapping.get(name)
+        for line in part if isinstance(part, list | tuple) else ():
+            codes = line if isinstance(line, list | tuple) else [line]
+            found += [code for code in codes if isinstance(code, str)]
+    return tuple(found)
+
+
+def answer_form(code: str | None, inputs: Iterable[str]) -> str | None:
+    """`code` in the form of the codes that came in.
+
+    A code that came in goes out as it was written (I48, W190, C80). Any other loses its dot when the inputs have
+    codes of four characters and none has a dot.
+    """
+    if code is None:
+        return None
+    given = [item.strip().upper() for item in inputs]
+    nomenclature = icd10.load()
+    for item in given:
+        if item and (item == code or (nomenclature.written(item) or icd10.dotted(item)) == code):
+            return item
+    undotted = any(len(item) > 3 for item in given) and not any("." in item for item in given)
+    return code.replace(".", "") if undotted else code
+
+
+def _lines(value: Any, name: str) -> tuple[tuple[str, ...], ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise InvalidCertificate(f"{name} is no list")
+    if len(value) > (MAX_LINES if name == "part1" else MAX_CODES):
+        raise InvalidCertificate(f"{name} has too many entries")
+    return tuple(_line(line, name) for line in value)
+
+
+def _line(value: Any, name: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, list | tuple):
+        raise InvalidCertificate(f"a line of {name} is no list of codes")
+    codes: list[str] = []
+    for item in value:
+        if not isinstance(item, str):
+            raise InvalidCertificate(f"a code of {name} is no string")
+        if len(item) > 12:
+            raise InvalidCertificate(f"a code of {name} is longer than any code")
+        if item.strip():
+            codes.append(icd10.load().written(item) or icd10.dotted(item))
+    return tuple(codes)
+
+
+def _age(value: Any) -> float | None:
+    """Age in days from null, a number of years, or {"value", "unit"}."""
+    unit = "YEARS"
+    if isinstance(value, Mapping):
+        word = value.get("unit", "YEARS")
+        unit = word.upper() if isinstance(word, str) else ""
+        value = value.get("value")
+    if value is None:
+        return None
+    if unit not in _UNITS:
+        raise InvalidCertificate("age has an unknown unit")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise InvalidCertificate("age is no positive number")
+    return float(value) * _UNITS[unit]
+
+
+def _sex(value: Any) -> str:
+    if value is None:
+        return "U"
+    sex = _SEXES.get(str(value).strip().upper()) if isinstance(value, str | int) else None
+    if sex is None:
+        raise InvalidCertificate("sex is none of M, F, U")
+    return sex
+
+
+def _word(value: Any, name: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value.upper() if value else None
+    raise InvalidCertificate(f"{name} is no word")
+
+
+def _durations(value: Any) -> tuple[float | None, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise InvalidCertificate("durations is no list")
+    for item in value:
+        bad = isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item) or item < 0
+        if item is not None and bad:
+            raise InvalidCertificate("a duration is no positive number of days")
+    return tuple(None if item is None else float(item) for item in value)

@@ -1,0 +1,76 @@
+"""Injuries and external causes: an injury is never the underlying cause, what brought it about is.
+
+M4 of WHO ICD-10 volume 2 (2016), section 4.2.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from stream.underlying.codes import Codes
+from stream.underlying.sequence import Mention
+
+EXTERNAL = Codes("V01-Y89 U01-U03")
+INJURY = Codes("S00-T98")
+_FRACTURE = Codes("S02 S12 S22 S32 S42 S52 S62 S72 S82 S92 T02 T08 T10 T12 T142")
+
+#: What an injury's own code says about the external cause when none is written, accidents first (volume 3, and X59).
+_IMPLIED: tuple[tuple[Codes, str], ...] = (
+    (Codes("T36-T39 T41-T50"), "X44"),
+    (Codes("T40"), "X42"),
+    (Codes("T51"), "X45"),
+    (Codes("T52-T53"), "X46"),
+    (Codes("T58-T59"), "X47"),
+    (Codes("T60"), "X48"),
+    (Codes("T54-T57 T61-T65"), "X49"),
+    (Codes("T17-T18"), "W80"),
+    (Codes("T20-T32"), "X09"),
+    (Codes("T67"), "X30"),
+    (Codes("T68-T69"), "X31"),
+    (Codes("T71"), "W84"),
+    (Codes("T750"), "X33"),
+    (Codes("T751"), "W74"),
+    (Codes("T754"), "W87"),
+    (Codes("T80-T88"), "Y84.9"),
+    (Codes("T90-T98"), "Y86"),
+    (_FRACTURE, "X59.0"),
+)
+
+#: Unspecified external cause by the manner the physician ticked; poisoning by suicide has its own codes.
+_BY_MANNER = {"SUICIDE": "X84", "HOMICIDE": "Y09", "UNDETERMINED": "Y34", "WAR": "Y36.9", "CARE_COMPLICATION": "Y84.9"}
+_VAGUE = ("X31", "X59", "Y34")
+_ALCOHOL = Codes("X45 X65 Y15")
+_CARE = Codes("Y83-Y84")
+_TREATED = Codes("C00-D48 E66 I00-I99 J00-J99 K00-K93 N00-N99 !I46 !I95-I99 !J95-J96 !K91-K92 !N99")
+_SUICIDE = {"X44": "X64", "X42": "X62", "X45": "X65", "X46": "X66", "X47": "X67", "X48": "X68", "X49": "X69"}
+_UNDETERMINED = {"X44": "Y14", "X42": "Y12", "X45": "Y15", "X46": "Y16", "X47": "Y17", "X48": "Y18", "X49": "Y19"}
+
+
+def external_cause(injury: Mention, mentions: Sequence[Mention], manner: str | None) -> tuple[str, str]:
+    """(external cause behind an injury, step that says so): the one written, else what injury and manner imply."""
+    written = [mention for mention in mentions if mention.code in EXTERNAL]
+    if written:
+        # The one nearest below the injury in Part I, else the first of Part II: an accident is often noted there.
+        below = [m for m in written if m.line >= injury.line >= 0] or written
+        # A named drug stands above alcohol, and both above cold or an unspecified event.
+        first = min(below, key=lambda m: 3 if m.code[:3] in _VAGUE else 2 if m.code in _ALCOHOL else 0)
+        return first.written, f"M4: {first.written} is the external cause of {injury.written}"
+    implied = next((code for codes, code in _IMPLIED if injury.code in codes), "X59.9")
+    if manner in _BY_MANNER:
+        table = {"SUICIDE": _SUICIDE, "UNDETERMINED": _UNDETERMINED}.get(manner, {})
+        implied = table.get(implied, _BY_MANNER[manner])
+    return implied, f"M4: {injury.written} without an external cause → {implied}"
+
+
+def reason_for_care(found: str, everything: Sequence[Mention]) -> Mention | None:
+    """The condition that was operated or treated, when a complication of care is the tentative cause.
+
+    It is the condition noted right after the procedure (Y83–Y84) on the same line (volume 2, 2016, 4.2.6, surgery).
+    """
+    if found not in _CARE:
+        return None
+    for one, two in pairwise(everything):
+        if one.code == found and one.line == two.line and two.code in _TREATED:
+            return two
+    return None

@@ -1,0 +1,63 @@
+"""Steps SP6 to SP8: from the starting point of the sequence to the originating cause (volume 2, 2016, 4.2.1)."""
+
+from __future__ import annotations
+
+from stream.underlying.case import Case, Trail
+from stream.underlying.codes import Codes
+from stream.underlying.sequence import Mention, starting_point
+from stream.underlying.tables import Tables
+
+_ROUNDS = 8
+#: Use of tobacco explains, it does not kill by itself.
+_HABITS = Codes("F17")
+_UNKNOWN = Codes("R96-R99")
+
+
+def originating_cause(case: Case, tables: Tables, trail: Trail) -> Mention:
+    """The originating cause, selected again without the conditions that SP7 and SP8 disregard."""
+    for _ in range(_ROUNDS):
+        start = starting_point(case.lines, case.part2, tables.causal)
+        found = trail.note(start.step, start.mention)
+        found = _obvious_cause(found, case, tables, trail)
+        disregarded = _disregarded(found, case, tables)
+        if disregarded is None:
+            break
+        name, why, limit = disregarded
+        trail.note(f"{name}: {found.written} is {why}, the other conditions count", found)
+        case = case.without(limit)
+    return found
+
+
+def _obvious_cause(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
+    """SP6: a condition that obviously led to the starting point takes its place."""
+    seen = {found.code}
+    for _ in range(_ROUNDS):
+        better = next(
+            (
+                m
+                for causes in tables.obvious.causes(found.code)
+                for m in case.everything
+                # What is reported as due to the condition cannot be its obvious cause.
+                if m.code in causes and m.code not in seen and not 0 <= m.line < found.line
+            ),
+            None,
+        )
+        if better is None:
+            break
+        found = trail.note(f"SP6: {found.written} is an obvious consequence of {better.written}", better)
+        seen.add(found.code)
+    return found
+
+
+def _disregarded(found: Mention, case: Case, tables: Tables) -> tuple[str, str, Codes] | None:
+    """(step, why, conditions that no longer count) when SP7 or SP8 sets the starting point aside."""
+    ill_defined, trivial = tables.ill_defined, tables.trivial
+    if found.code in ill_defined:
+        # Something that is neither ill-defined nor a mere habit has to remain.
+        if any(m.code not in ill_defined and m.code not in _HABITS for m in case.everything):
+            return "SP7", "ill-defined", ill_defined
+        if found.code in _UNKNOWN and any(m.code not in _UNKNOWN and m.code not in _HABITS for m in case.everything):
+            return "SP7", "an unknown cause", _UNKNOWN
+    elif found.code in trivial and any(m.code not in trivial and m.code not in ill_defined for m in case.everything):
+        return "SP8", "trivial", trivial
+    return None

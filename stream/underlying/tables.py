@@ -1,0 +1,93 @@
+"""Everything the rules look up, read once: see `tables/` for the files and where each row comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from stream.errors import InvalidData
+from stream.underlying.causal import Causal, read_causal
+from stream.underlying.codes import Codes
+from stream.underlying.confidence import Confidence, read_confidence
+from stream.underlying.linkages import Linkages, Obvious, read_limits, read_linkages, read_obvious
+
+FOLDER = Path(__file__).with_name("tables")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """The tables of one version.
+
+    Attributes:
+        causal: which condition can cause which.
+        linkages: what a tentative cause becomes with mention of another condition (M1, M2).
+        derived: the same, derived from certificates; they apply after the hand-written ones.
+        obvious: which conditions are an obvious consequence of which (SP6).
+        ill_defined: conditions to disregard when there is another (SP7).
+        trivial: conditions unlikely to cause death (SP8).
+        confidence: how often each path of rules is right.
+        version: content hash of all the files.
+    """
+
+    causal: Causal
+    linkages: Linkages
+    derived: Linkages
+    obvious: Obvious
+    ill_defined: Codes
+    trivial: Codes
+    confidence: Confidence
+    version: str
+
+
+def read_rows(path: Path, columns: int) -> list[list[str]]:
+    """Rows of a tab-separated file below its header.
+
+    Raises:
+        InvalidData: a row with another number of columns.
+    """
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], start=2):
+        row = line.split("\t")
+        if len(row) != columns:
+            raise InvalidData(f"{path.name}:{number}: {len(row)} columns instead of {columns}")
+        rows.append(row)
+    return rows
+
+
+def read_tables(folder: Path = FOLDER) -> Tables:
+    """All tables of a folder.
+
+    Raises:
+        InvalidData: a file is missing or a row does not hold.
+    """
+    try:
+        return _read(folder)
+    except (OSError, EOFError, UnicodeDecodeError) as fault:
+        raise InvalidData(f"underlying tables: {fault}") from fault
+
+
+def _read(folder: Path) -> Tables:
+    digest = hashlib.blake2b(digest_size=4)
+    for path in sorted(folder.iterdir()):
+        if path.name.endswith((".tsv", ".tsv.gz")):
+            digest.update(path.read_bytes())
+    aliases = {code: older for code, older, _ in read_rows(folder / "aliases.tsv", 3)}
+    limits = read_limits(read_rows(folder / "limits.tsv", 3), "limits.tsv")
+    return Tables(
+        causal=read_causal(folder / "causal.tsv.gz", aliases, read_rows(folder / "overrides.tsv", 4)),
+        linkages=read_linkages(read_rows(folder / "linkages.tsv", 5), "linkages.tsv"),
+        derived=read_linkages(read_rows(folder / "derived.tsv", 5), "derived.tsv"),
+        obvious=read_obvious(read_rows(folder / "obvious.tsv", 3), "obvious.tsv"),
+        ill_defined=limits["SP7"],
+        trivial=limits["SP8"],
+        confidence=read_confidence(read_rows(folder / "confidence.tsv", 4)),
+        version="und-" + digest.hexdigest(),
+    )
+
+
+@cache
+def load() -> Tables:
+    """The packaged tables."""
+    return read_tables()
