@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+from fastavro.schema import SchemaParseException
 
 from stream.compatibility import check
 from stream.errors import InvalidData, RegistryUnavailable, UnknownSchema
@@ -245,7 +246,10 @@ def freeze(folder: Path) -> list[str]:
             newest = json.loads((folder / "history" / max(versions)[1]["file"]).read_text(encoding="utf-8"))
             if newest == schema:
                 continue
-            check(newest, schema)
+            try:
+                check(newest, schema)
+            except SchemaParseException as error:
+                raise InvalidData(f"schema {subject} is no Avro schema: {error}") from None
         number = len(versions) + 1
         name = f"{subject}.v{number}.avsc"
         (folder / "history").mkdir(exist_ok=True)

@@ -60,7 +60,12 @@ def calibration_error(chances: Sequence[float], right: Sequence[bool], bins: int
 
 def at_most(errors: int, n: int, bound: float) -> float:
     """Probability of so few errors among n if the error rate were `bound` (exact binomial)."""
-    return sum(math.comb(n, k) * bound**k * (1 - bound) ** (n - k) for k in range(errors + 1))
+    # In logarithms: binomial coefficients of a few thousand certificates are beyond a float.
+    odds, whole = (math.log(bound), math.log1p(-bound)), math.lgamma(n + 1)
+    return math.fsum(
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * odds[0] + (n - k) * odds[1])
+        for k in range(errors + 1)
+    )
 
 
 def threshold(chances: Sequence[float], right: Sequence[bool], bound: float) -> tuple[float, int, int]:

@@ -8,6 +8,7 @@ Deterministic by seed. A twentieth of the expressions is held out: no training l
 
 from __future__ import annotations
 
+import itertools
 import random
 import zlib
 from collections.abc import Iterator, Sequence
@@ -100,18 +101,25 @@ class Corpus:
         own = list(expressions.load())
         pool = [e for e in own if held_out(e) == (part == "held_out")]
         if part == "train":
-            pool += list(expressions.labels(nomenclature))
+            kept_out = {e.text.lower() for e in own if held_out(e)}
+            pool += [e for e in expressions.labels(nomenclature) if e.text.lower() not in kept_out]
         self.part = part
         self._by_code: dict[str, list[Expression]] = {}
         for expression in pool:
             self._by_code.setdefault(expression.codes[0], []).append(expression)
-        mentions, sizes = statistics.read()
+        mentions, sizes, followers = statistics.read()
         self._codes = list(self._by_code)
-        self._weights = [(mentions.get(code, 0) + 4.0) ** 0.55 for code in self._codes]
+        weights = [(mentions.get(code, 0) + 4.0) ** 0.55 for code in self._codes]
+        self._weights = list(itertools.accumulate(weights))
         self._flat = [e for e in pool if e.source != "cim10"]
         self._sizes = list(sizes)
         self._size_weights = [sizes[k] ** 0.75 for k in self._sizes]
         self._shared = self._heads(self._flat)
+        self._primaries = [e for e in self._flat if "C00" <= e.codes[0][:3] <= "C76"]
+        self._sites = [e for e in self._flat if e.text.startswith("métastases ") and len(e.codes) == 1]
+        self._after = {
+            code: [(c, n**0.7) for c, n in after.items() if c in self._by_code] for code, after in followers.items()
+        }
 
     @staticmethod
     def _heads(pool: Sequence[Expression]) -> dict[str, list[Expression]]:
@@ -119,7 +127,14 @@ class Corpus:
         for expression in pool:
             for head in _HEADS:
                 tail = expression.text[len(head) :].lstrip()
-                if expression.text.startswith(head) and tail and len(tail.split()) <= 3 and not expression.when:
+                apart = expression.text[len(head) : len(head) + 1] == " " or head.endswith("'")
+                if (
+                    expression.text.startswith(head)
+                    and apart
+                    and tail
+                    and len(tail.split()) <= 3
+                    and not expression.when
+                ):
                     shared.setdefault(head, []).append(expression)
                     break
         return {head: group for head, group in shared.items() if len(group) >= 4}
@@ -128,10 +143,14 @@ class Corpus:
         while True:
             yield self.example()
 
-    def _draw(self) -> Expression:
-        if self.part == "held_out" or self._rng.random() < 0.45:
+    def _draw(self, before: Expression | None = None) -> Expression:
+        """An expression: any one, or one of a code drawn by its frequency, often of those that follow `before`."""
+        if self.part == "held_out" or self._rng.random() < 0.35:
             return self._rng.choice(self._flat)
-        code = self._rng.choices(self._codes, self._weights)[0]
+        code = self._rng.choices(self._codes, cum_weights=self._weights)[0]
+        after = self._after.get(before.codes[-1]) if before else None
+        if after and self._rng.random() < 0.65:
+            code = self._rng.choices([c for c, _ in after], [n for _, n in after])[0]
         group = self._by_code[code]
         own = [e for e in group if e.source != "cim10"]
         return self._rng.choice(own if own and self._rng.random() < 0.9 else group)
@@ -146,10 +165,12 @@ class Corpus:
         elif rng.random() < 0.025:
             return Example(noise.apply_hand(rng.choice(_EMPTY), habits), "", ())
         elif self._shared and rng.random() < 0.08:
-            return self._list(habits, level)
+            return self._list(habits, level) if rng.random() < 0.7 else self._spread(habits, level)
         else:
             size = min(6, rng.choices(self._sizes, self._size_weights)[0])
-            drawn = [self._draw() for _ in range(size)]
+            drawn = [self._draw()]
+            while len(drawn) < size:
+                drawn.append(self._draw(drawn[-1]))
         holds = self._conditions(drawn)
         pieces: list[tuple[str, Expression | None]] = []
         if rng.random() < 0.06 and self.part != "held_out":
@@ -196,6 +217,28 @@ class Corpus:
                 if head.endswith(("du", "de la", "de l'")) and rng.random() < 0.6:
                     text = head.split(" ", 1)[1] + ("" if head.endswith("'") else " ") + text
             pieces.append((noise.entity(text, rng, level), expression))
+        return self._write(pieces, habits, "")
+
+    def _spread(self, habits: tuple[str, bool], level: float) -> Example:
+        """A cancer and the organs it has spread to, named as organs: "cancer du sein métastatique (os, foie)"."""
+        rng = self._rng
+        primary = rng.choice(self._primaries)
+        pieces: list[tuple[str, Expression | None]] = [(noise.entity(primary.text, rng, level), primary)]
+        if "méta" not in primary.text:
+            pieces.append(
+                (
+                    rng.choice([" métastatique", " métastasé", " multimétastatique", " M+", " au stade métastatique"]),
+                    None,
+                )
+            )
+        opened = rng.choice([" ", " (", " : ", " au niveau ", ", "])
+        pieces.append((opened, None))
+        for number, site in enumerate(rng.sample(self._sites, rng.choice([1, 2, 2, 3]))):
+            if number:
+                pieces.append((rng.choice([", ", " et ", " + "]), None))
+            pieces.append((noise.entity(site.text.removeprefix("métastases "), rng, level), site))
+        if opened == " (":
+            pieces.append((")", None))
         return self._write(pieces, habits, "")
 
     def _conditions(self, drawn: Sequence[Expression]) -> set[str]:

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,22 @@ class Batches:
         return (torch.from_numpy(ids), torch.from_numpy(tags), *table.unbind(1))
 
 
+def warm(path: Path, encoder: Encoder, head: Head, main_codes: list[str], seconds: list[str]) -> None:
+    """Begin from another model's weights; the rows of its code tables go where the codes now stand."""
+    state = torch.load(path, weights_only=True)
+    encoder.load_state_dict(state["encoder"])
+    own = head.state_dict()
+    for layer, before, now in (("codes", state["codes"], main_codes), ("seconds", state["seconds"], seconds)):
+        place = {code: i for i, code in enumerate(before)}
+        pairs = [(i, place[code]) for i, code in enumerate(now) if code in place]
+        for part in ("weight", "bias"):
+            name = f"{layer}.{part}"
+            own[name][[i for i, _ in pairs]] = state["head"][name][[j for _, j in pairs]]
+    for name in ("mix.weight", "mix.bias"):
+        own[name] = state["head"][name]
+    head.load_state_dict(own)
+
+
 def main() -> None:
     """Train until the minutes are over; write `model.pt` and `log.jsonl`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -128,13 +145,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20_260_101)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--init", type=Path, help="model.pt to begin from: its tokenizer and weights, codes by name")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
+    if options.init and not (options.out / "tokenizer.json").exists():
+        options.out.mkdir(parents=True, exist_ok=True)
+        shutil.copy(options.init.with_name("tokenizer.json"), options.out / "tokenizer.json")
     made, tokenizer = prepare(options.out, options.rows, options.seed)
     main_codes, seconds = classes()
     shape = Shape(tokenizer.get_vocab_size(), len(main_codes), len(seconds), options.width, options.layers,
                   heads=options.width // 64, inner=options.width * 4, positions=LONGEST)  # fmt: skip
     encoder, head = Encoder(shape), Head(shape)
+    if options.init:
+        warm(options.init, encoder, head, main_codes, seconds)
     parameters = [*encoder.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98))
     checkpoint = options.out / "checkpoint.pt"

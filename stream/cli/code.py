@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import IO, Annotated, Any, Literal
 
 import typer
 
+from stream.cli.output import opened
 from stream.coder.model import TritonModel
 from stream.embedded.servers import Embedded
 from stream.errors import EmbeddedServerError, InvalidSettings
 from stream.offline.answers import code_rows
-from stream.offline.files import read
+from stream.offline.files import Row, read
 from stream.pipeline.core import Core
 from stream.settings import Settings, load
 from stream.worker.stages import CachedModel, RetryingModel, SplitModel
@@ -43,6 +43,15 @@ def command(
     if form not in ("jsonl", "csv"):
         raise InvalidSettings(f"{form} is no form of output", hint="jsonl or csv")
     settings = load()
+    rows = read(source, limits=settings.limits)  # a file that is not there is told before any server starts
+    with opened(output, source) as out:
+        failed = _coded(settings, rows, out, form)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _coded(settings: Settings, rows: Iterator[Row], out: IO[str], form: str) -> bool:
+    """Writes the answers by the configured or the embedded Triton; whether there were bad lines."""
     embedded = Embedded(settings)
     started = False
     try:
@@ -52,26 +61,20 @@ def command(
         started = embedded.triton.start(detached=False)
         url = embedded.triton.url
     try:
-        if output == "-":
-            failed = asyncio.run(_code(settings, url, source, sys.stdout, form))
-        else:
-            with Path(output).open("w", encoding="utf-8", newline="") as file:
-                failed = asyncio.run(_code(settings, url, source, file, form))
+        return asyncio.run(_code(settings, url, rows, out, form))
     finally:
         if started:
             embedded.triton.release()
-    if failed:
-        raise typer.Exit(1)
 
 
-async def _code(settings: Settings, url: str, source: str, out: IO[str], form: str) -> bool:
+async def _code(settings: Settings, url: str, rows: Iterator[Row], out: IO[str], form: str) -> bool:
     core = Core(None, settings)
     triton = TritonModel(url, settings.triton)
     model = CachedModel(SplitModel(RetryingModel(triton, settings.worker.retry)), settings.worker.cache_lines)
     write = _csv_writer(out) if form == "csv" else _jsonl_writer(out)
     failed = False
     try:
-        async for answer in code_rows(read(source, limits=settings.limits), core, model):
+        async for answer in code_rows(rows, core, model):
             failed = failed or "error" in answer
             write(answer)
     finally:

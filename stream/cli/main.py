@@ -1,12 +1,15 @@
 """The command `causa`: one typer app, one way to tell errors.
 
 An error is one line and, where there is one, a hint. Exit status: 0 done; 1 some input could not be read; 2 a person
-must act (settings, data, a server that is not there); 3 a server failed on the way; 130 stopped by Ctrl-C.
+must act (settings, data, a server that is not there); 3 a server failed on the way; 70 a fault
+of Causa itself; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 
 import typer
 from rich.console import Console
@@ -57,6 +60,19 @@ def run() -> None:
         sys.exit(2 if isinstance(error, SetupError) else 3 if isinstance(error, InfrastructureError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has what it wanted.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("CAUSA_DEBUG"):
+            raise
+        # Its message might quote a certificate: only its type and place are told.
+        frames = traceback.extract_tb(error.__traceback__)
+        at = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "?"
+        typer.echo(f"INTERNAL: {type(error).__name__} at {at}", err=True)
+        typer.echo("hint: this is a fault of Causa; CAUSA_DEBUG=1 shows where, and may show certificates", err=True)
+        sys.exit(70)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stream import underlying as selection
+from stream.cli.output import opened
 from stream.errors import InputError, InvalidCertificate, InvalidData
 from stream.offline.answers import error_answer
 
@@ -31,11 +32,16 @@ def command(
     """
     tables = selection.load()
     failed = False
-    target = nullcontext(sys.stdout) if output == "-" else Path(output).open("w", encoding="utf-8")  # noqa: SIM115
-    with target as out:
-        for number, row in _lines(source):
+    # Standard input is kept, because the form of its codes is known only at its end; a file is read twice instead.
+    lines = list(_lines(source)) if source == "-" else None
+    form = selection.FileForm()
+    for _, row in lines if lines is not None else _lines(source):
+        with suppress(InputError):
+            form.see(selection.given_codes(_mapping(row)))
+    with opened(output, source) as out:
+        for number, row in lines if lines is not None else _lines(source):
             try:
-                answer = answer_row(row, tables)
+                answer = answer_row(row, tables, form)
             except InputError as error:
                 failed = True
                 answer = error_answer(error, number)
@@ -53,22 +59,27 @@ def _lines(source: str) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def answer_row(row: bytes, tables: selection.Tables) -> dict[str, Any]:
-    """Answer to one line of input.
-
-    Raises:
-        InvalidCertificate: the line is no JSON object, or a field is out of its domain.
-    """
+def _mapping(row: bytes) -> dict[str, Any]:
     try:
         mapping = json.loads(row)
     except (ValueError, RecursionError):
         raise InvalidCertificate("not JSON") from None
     if not isinstance(mapping, dict):
         raise InvalidCertificate("not a JSON object")
+    return mapping
+
+
+def answer_row(row: bytes, tables: selection.Tables, form: selection.FileForm) -> dict[str, Any]:
+    """Answer to one line of input, its code in the form of the file's.
+
+    Raises:
+        InvalidCertificate: the line is no JSON object, or a field is out of its domain.
+    """
+    mapping = _mapping(row)
     cause = selection.select(selection.read_causes(mapping), tables)
     return {
         "certificate_id": mapping.get("certificate_id"),
-        "underlying": selection.answer_form(cause.code, selection.given_codes(mapping)),
+        "underlying": form.write(cause.code, selection.given_codes(mapping)),
         "confidence": cause.confidence,
         "steps": list(cause.steps),
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
+import structlog
 import typer
 
 from stream import log
 from stream.embedded.servers import Embedded
+from stream.errors import CausaError
 from stream.settings import load
 
 
@@ -33,6 +35,12 @@ def command(
     async def work() -> int:
         return await Worker(settings, endpoints.bootstrap, endpoints.triton).run()
 
-    status = asyncio.run(work())
+    try:
+        status = asyncio.run(work())
+    except CausaError:
+        raise
+    except Exception as error:  # its message and its traceback may quote a certificate: the log shows neither
+        structlog.get_logger("causa.worker").error("worker crashed", exc_info=error)
+        status = 1
     if status:
         raise typer.Exit(status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from stream.coder.confidence import Confidence, Evidence
 from stream.coder.model import Tagged
@@ -55,7 +56,7 @@ class Coder:
         floor: a model's proposal below this probability is left uncoded.
     """
 
-    def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.2) -> None:
+    def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.3) -> None:
         self._nomenclature = nomenclature
         self._confidence = confidence
         self._floor = floor
@@ -68,6 +69,7 @@ class Coder:
         tagged: Sequence[Tagged],
         interval: Duration | None,
         model: str,
+        died: date | None = None,
     ) -> CodedLine:
         """The coded line.
 
@@ -78,12 +80,15 @@ class Coder:
             tagged: what the model found, in text order.
             interval: parsed interval of the line.
             model: name and version that the model's codes are credited to.
+            died: date of death, against which dates in the line are measured.
         """
-        known = [t for t in tagged if self._nomenclature.valid(t.codes[0])]
+        # A span of blanks is nothing that was written.
+        known = [t for t in tagged if self._nomenclature.valid(t.codes[0]) and line.text[t.start : t.end].strip()]
         chosen: list[Proposal] = []
         for some_matches, some_tagged in _groups(matches, known):
             chosen += self._group(some_matches, some_tagged, model)
-        chosen = _settled([p for p in chosen if p.confidence >= self._floor], line, segments, interval)
+        chosen = sorted((p for p in chosen if p.confidence >= self._floor), key=lambda p: p.start)
+        chosen = _settled(chosen, line, segments, interval, died)
         entities: list[Entity] = []
         spans: list[tuple[int, int]] = []
         uncoded: list[Uncoded] = []
@@ -124,7 +129,7 @@ class Coder:
             Alternative(c, p)
             for t in tagged
             for c, p in zip(t.codes[1:], t.probs[1:], strict=True)
-            if p >= LEAST_ALTERNATIVE
+            if p >= LEAST_ALTERNATIVE and self._nomenclature.valid(c)
         )
         rules = []
         for m in matches:
@@ -167,10 +172,14 @@ class Coder:
 
 
 def _settled(
-    chosen: Sequence[Proposal], line: NormalText, segments: Sequence[Segment], interval: Duration | None
+    chosen: Sequence[Proposal],
+    line: NormalText,
+    segments: Sequence[Segment],
+    interval: Duration | None,
+    died: date | None,
 ) -> list[Proposal]:
     """Proposals of a line seen together: old diseases, codes that another already says, codes said twice."""
-    dated = [(start, found) for start, _, found in find_intervals(line) if found is not None]
+    dated = [(start, found) for start, _, found in find_intervals(line, died) if found is not None]
     aged: list[Proposal] = []
     for number, p in enumerate(chosen):
         following = min((q.start for q in chosen[number + 1 :] if q.start >= p.end), default=len(line.text) + 1)
@@ -178,18 +187,24 @@ def _settled(
         near = near or (interval if len({q.start for q in chosen}) == 1 else None)
         history = assertion_at(segments, p.start, p.end) is Assertion.HISTORY
         code = old_code(p.code, history, near.days if near else None)
-        aged.append(p if code == p.code else replace(p, code=code))
+        if code:
+            others = tuple(a for a in p.others if a.code != code)
+            aged.append(p if code == p.code else replace(p, code=code, others=others))
     kept: list[Proposal] = []
     for segment in segments:
         inside = [p for p in aged if segment.start <= p.start < segment.end]
         gone = absorbed([p.code for p in inside])
         kept += [p for i, p in enumerate(inside) if i not in gone]
     kept += [p for p in aged if not any(s.start <= p.start < s.end for s in segments)]
-    best: dict[str, Proposal] = {}
+    # What is denied in one place may be affirmed in another ("pas d'embolie en 2019, embolie massive ce jour").
+    denied = {id(p): assertion_at(segments, p.start, p.end) is Assertion.NEGATED for p in kept}
+    best: dict[tuple[str, bool], Proposal] = {}
     for p in kept:
-        if p.code not in best or p.confidence > best[p.code].confidence:
-            best[p.code] = p
-    return [p for p in aged if best.get(p.code) is p]
+        key = p.code, denied[id(p)]
+        if key not in best or p.confidence > best[key].confidence:
+            best[key] = p
+    chosen_ids = {id(p) for p in best.values()}
+    return [p for p in aged if id(p) in chosen_ids]
 
 
 def _mean(side: Sequence[Proposal]) -> float:

@@ -64,6 +64,22 @@ class Evidence:
         return found
 
 
+def read_weights(path: Path) -> dict[str, float]:
+    """Weights of a logistic function from its file.
+
+    Raises:
+        InvalidData: the file cannot be read or is not a mapping of finite numbers.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["weights"].items()
+        weights = {str(name): float(value) for name, value in rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise InvalidData(f"{path.name}: {type(error).__name__}") from error
+    if not all(map(math.isfinite, weights.values())):
+        raise InvalidData(f"{path.name}: a weight is no finite number")
+    return weights
+
+
 class Confidence:
     """The fitted function.
 
@@ -91,8 +107,4 @@ def load(path: Path = WEIGHTS) -> Confidence:
     Raises:
         InvalidData: the file is not a mapping of numbers.
     """
-    try:
-        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
-        return Confidence({str(k): float(v) for k, v in weights.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidData(f"{path.name}: {type(error).__name__}") from error
+    return Confidence(read_weights(path))

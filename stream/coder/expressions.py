@@ -58,7 +58,11 @@ def read_file(path: Path, nomenclature: icd10.Nomenclature) -> list[Expression]:
         InvalidData: with file and line: wrong columns, a code that does not exist, an unknown condition, or the same
             expression twice under one condition.
     """
-    rows = path.read_text(encoding="utf-8").splitlines()
+    try:
+        rows = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise InvalidData(f"{path.name}:{line}: not UTF-8") from None
     if not rows or rows[0].split("\t") != HEADER:
         raise InvalidData(f"{path.name}:1: the header must be {' '.join(HEADER)}, separated by tabs")
     found: list[Expression] = []

@@ -157,6 +157,8 @@ def read_answer(arrays: Mapping[str, Any], lengths: Sequence[int]) -> list[LineA
         raise ModelFault("an output has the wrong shape")
     if ends.shape != starts.shape:
         raise ModelFault("an output has the wrong shape")
+    if starts.dtype.kind not in "iu" or ends.dtype.kind not in "iu" or probs.dtype.kind != "f":
+        raise ModelFault("an output has the wrong type")
     # A NaN fails both comparisons, so it is caught here too.
     if not bool(np.all((probs >= 0.0) & (probs <= 1.0))):
         raise ModelFault("a probability is not between 0 and 1")
@@ -167,7 +169,10 @@ def read_answer(arrays: Mapping[str, Any], lengths: Sequence[int]) -> list[LineA
             start, end = int(starts[i, k]), int(ends[i, k])
             if not start < end <= length:
                 raise ModelFault("a span lies outside its line")
-            named = [(c.decode(), float(p)) for c, p in zip(codes[i, k], probs[i, k], strict=True) if c]
+            try:
+                named = [(c.decode(), float(p)) for c, p in zip(codes[i, k], probs[i, k], strict=True) if c]
+            except (UnicodeDecodeError, AttributeError):
+                raise ModelFault("a code is no text") from None
             if named:
                 tagged.append(Tagged(start, end, tuple(c for c, _ in named), tuple(round(p, 4) for _, p in named)))
         answers.append(tuple(tagged))

@@ -29,6 +29,10 @@ NEAR_ENOUGH = 88.0
 """Least token-sort ratio of a fuzzy match, out of 100."""
 
 
+_SPREAD = stem("metastases")
+_SPREADING = "metasta"
+
+
 class Kind(StrEnum):
     """How an expression was found, surest first."""
 
@@ -125,13 +129,17 @@ class RuleCoder:
             segments: its segments, in order.
             holds: conditions of the certificate (`stream.coder.context`).
         """
+        if not segments:
+            return ()
         words = tokens(line.text)
         hits = [h for h in self._own.find(words) if h.meaning.under(holds)]
         own = {id(h) for h in hits}
         hits += [h for h in self._labels.find(words) if h.size > 1 and h.meaning.under(holds)]
-        parts = [self._part(words, segment, hits) for segment in segments]
+        ends = [*(s.start for s in segments[1:]), len(line.text)]
+        parts = [self._part(words, segment, end, hits) for segment, end in zip(segments, ends, strict=True)]
         crossing = self._crossing(words, parts, hits)
         found: list[Match] = [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in crossing]
+        found += self._spread(words, parts, holds)
         before: list[str] = []
         for segment, part in zip(segments, parts, strict=True):
             if not part.taken:
@@ -141,15 +149,19 @@ class RuleCoder:
                 before = [words[i].stem for i in part.inside]
         return tuple(sorted(found, key=lambda m: m.start))
 
-    def _part(self, words: Sequence[Token], segment: Segment, hits: Sequence[Hit]) -> _Part:
-        """A segment's content words, and the best cover by phrases that lie inside it."""
+    def _part(self, words: Sequence[Token], segment: Segment, end: int, hits: Sequence[Hit]) -> _Part:
+        """A segment's content words, and the best cover by phrases that lie inside it.
+
+        A phrase may go on to `end`, where the next segment begins: segments lose lone letters at their edges, and a
+        lone letter may be a name ("grippe A").
+        """
         inside = [
             i
             for i, t in enumerate(words)
             if t.start >= segment.start and t.end <= segment.end and t.stem and is_word(t)
         ]
         within = set(inside)
-        cover = best_cover([h for h in hits if h.first in within and h.last in within])
+        cover = best_cover([h for h in hits if h.first in within and words[h.last].end <= end])
         covered = {i for h in cover for i in range(h.first, h.last + 1)}
         content = [i for i in inside if words[i].stem not in self._modifiers] or inside
         return _Part(inside, content, cover, [i for i in content if i not in covered])
@@ -171,6 +183,43 @@ class RuleCoder:
                 accepted.append(hit)
         return accepted
 
+    def _spread(self, words: Sequence[Token], parts: Sequence[_Part], holds: frozenset[str]) -> list[Match]:
+        """Organs named after "métastatique" and its like: each is the site of a secondary tumour.
+
+        "cancer du sein métastatique osseux et hépatique", "néo du pancréas métastatique (foie, poumon)". The words
+        found so are taken out of their part's `content` and `left`.
+        """
+        found: list[Match] = []
+        spreading = False
+        for part in parts:
+            # What a phrase over several segments took is said already ("métastases hépatiques et pulmonaires").
+            free = set() if part.taken else set(part.left) if part.cover else set(part.content)
+            at = 0
+            while at < len(part.inside):
+                i = part.inside[at]
+                spreading = spreading or words[i].stem.startswith(_SPREADING)
+                size = self._organ(words, part.inside[at : at + 3], free, holds, found) if spreading else 0
+                if size:
+                    part.left = [k for k in part.left if k not in part.inside[at : at + size]]
+                    part.content = [k for k in part.content if k not in part.inside[at : at + size]]
+                    part.taken = part.taken or not part.cover
+                at += size or 1
+        return found
+
+    def _organ(
+        self, words: Sequence[Token], ahead: Sequence[int], free: set[int], holds: frozenset[str], found: list[Match]
+    ) -> int:
+        """The longest name of an organ at the beginning of `ahead`, added to `found`; how many words it takes."""
+        for size in range(len(ahead), 0, -1):
+            run = ahead[:size]
+            if run[-1] - run[0] < size + 2 and free.issuperset(run):
+                expression = _under(self._own.phrase([_SPREAD, *(words[i].stem for i in run)]), holds)
+                if expression:
+                    start, end = words[run[0]].start, words[run[-1]].end
+                    found.append(Match(start, end, expression.codes, Kind.SHARED, expression.source, size, 1.0))
+                    return size
+        return 0
+
     def _segment(
         self, words: Sequence[Token], part: _Part, before: Sequence[str], holds: frozenset[str], own: set[int]
     ) -> list[Match]:
@@ -179,7 +228,8 @@ class RuleCoder:
             whole = self._whole([words[i].stem for i in part.content], holds, before)
             if whole is not None:
                 expression, kind, size = whole
-                if size > max((h.size for h in part.cover), default=0):
+                # What is nearly right must not displace what is right as far as it goes.
+                if size > max((h.size for h in part.cover), default=0) and not (part.cover and kind is Kind.FUZZY):
                     start, end = words[part.content[0]].start, words[part.content[-1]].end
                     return [Match(start, end, expression.codes, kind, expression.source, size, 1.0)]
         kind = Kind.PHRASE if part.left else Kind.WHOLE

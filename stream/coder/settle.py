@@ -7,6 +7,7 @@ manner where the box does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,10 @@ _MANNERS = frozenset({"suicide", "homicide", "accident", "undetermined"})
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """Categories first to last are coded `code` when told as history or begun at least so many days ago."""
+    """Categories first to last are coded `code` when told as history or begun at least so many days ago.
+
+    An empty code means that nothing is coded then; infinite days, that only history changes the code.
+    """
 
     first: str
     last: str
@@ -56,9 +60,9 @@ def read_old() -> tuple[Old, ...]:
     """Rows of `old.tsv`; InvalidData names the one at fault."""
     found = []
     for where, (first, last, code, days, _) in _rows("old.tsv", 5):
-        if not icd10.load().valid(code) or not days.isdigit() or first > last:
+        if (code and not icd10.load().valid(code)) or (days and not days.isdigit()) or first > last:
             raise InvalidData(f"{where}: range, code or days")
-        found.append(Old(first, last, code, float(days)))
+        found.append(Old(first, last, code, float(days) if days else math.inf))
     return tuple(found)
 
 
@@ -85,7 +89,7 @@ def read_triggers() -> dict[tuple[str, ...], str]:
 
 
 def old_code(code: str, history: bool, days: float | None) -> str:
-    """The code of what is left of a disease; itself when it is not old, or when nothing says that it changes."""
+    """The code of what is left of a disease, empty for nothing; itself when it is not old or nothing changes it."""
     for row in read_old():
         if row.first <= code[:3] <= row.last and (history or (days is not None and days >= row.days)):
             return row.code

@@ -10,7 +10,23 @@ from functools import lru_cache
 STOP = frozenset(["d", "de", "du", "des", "l", "la", "le", "les", "un", "une", "au", "aux", "a", "en", "s", "n", "ce"])
 #: Words after which a lone letter is a name ("hépatite A"), not an article or a preposition.
 _LETTERED = frozenset(
-    ["hepatite", "grippe", "streptocoque", "hemophilie", "vitamine", "virus", "type", "stade", "facteur"]
+    [
+        "hepatite",
+        "grippe",
+        "streptocoque",
+        "hemophilie",
+        "vitamine",
+        "virus",
+        "type",
+        "stade",
+        "facteur",
+        "virale",
+        "grippale",
+        "influenza",
+        "influenzae",
+        "fulminante",
+        "hypovitaminose",
+    ]
 )
 
 #: Beginnings that are written apart or joined to the next word at will ("hépato cellulaire", "colo-rectal").
@@ -128,7 +144,7 @@ def stem(word: str) -> str:
         return word
     if word.endswith("aux") and len(word) > 4:
         word = word[:-3] + "al"
-    elif word[-1] in "sx" and word[-2:] not in ("ss", "us", "is"):
+    elif word[-1] in "sx" and (word[-2:] not in ("ss", "us", "is") or word.endswith("aigus")):
         word = word[:-1]
     if len(word) > 4 and word.endswith("e"):
         word = word[:-1]

@@ -14,7 +14,7 @@ from typing import Any
 
 from stream.certificate import Certificate, utc_now
 from stream.coder.model import LineModel
-from stream.coding import CodedCertificate, CodedLine, Origin, coded_json
+from stream.coding import CodedCertificate, CodedLine, CodedStatus, Origin, coded_json
 from stream.errors import CausaError, InputError
 from stream.nomenclature import icd10
 from stream.offline.files import Row
@@ -81,6 +81,8 @@ def readable(coded: CodedCertificate, certificate: Certificate) -> dict[str, Any
     """JSON of a coded certificate with text and labels added, for a file that stays with its owner."""
     nomenclature = icd10.load()
     record = coded_json(coded)
+    if coded.status is CodedStatus.WITHDRAWN:  # nothing was coded, whatever the VOID version repeats
+        return record
     for part, lines, written in (("part1", coded.part1, certificate.part1), ("part2", coded.part2, certificate.part2)):
         for number, (line, source) in enumerate(zip(lines, written, strict=True)):
             text = source.text if isinstance(source.text, str) else ""

@@ -152,7 +152,8 @@ class Core:
         def coded_line(line: ReadLine) -> CodedLine:
             matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
             tagged = answers.get(line.request, ())
-            return self._coder.combine(line.normal, line.segments, matches, tagged, line.interval, model)
+            died = certificate.death_date
+            return self._coder.combine(line.normal, line.segments, matches, tagged, line.interval, model, died)
 
         part1, part2 = without_nothing(
             tuple(coded_line(line) for line in prepared.read.part1),

@@ -7,15 +7,13 @@ A logistic function of both is fitted on certificates with gold codes (`training
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from stream.coder.confidence import logit
+from stream.coder.confidence import logit, read_weights
 from stream.coding import CodedLine, Underlying
-from stream.errors import InvalidData
 
 WEIGHTS = Path(__file__).with_name("certainty.json")
 
@@ -71,8 +69,4 @@ def load(path: Path = WEIGHTS) -> Certainty:
     Raises:
         InvalidData: the file is not a mapping of numbers.
     """
-    try:
-        weights = json.loads(path.read_text(encoding="utf-8"))["weights"]
-        return Certainty({str(k): float(v) for k, v in weights.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidData(f"{path.name}: {type(error).__name__}") from error
+    return Certainty(read_weights(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stream.errors import InvalidData
 
@@ -23,6 +23,13 @@ class CodeRange(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     codes: tuple[Category, Category]
     why: str = ""
+
+    @field_validator("codes")
+    @classmethod
+    def _in_order(cls, codes: tuple[str, str]) -> tuple[str, str]:
+        if codes[0] > codes[1]:
+            raise ValueError("the first category comes after the last")
+        return codes
 
     def holds(self, code: str) -> bool:
         """Whether a code lies in the range."""
@@ -62,7 +69,7 @@ def load(path: Path) -> Policy:
         rules = Rules.model_validate(yaml.safe_load(text))
     except OSError as error:
         raise InvalidData(f"policy {path.name} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidData(f"policy {path.name} is no YAML") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

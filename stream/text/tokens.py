@@ -33,13 +33,13 @@ class Token:
 
 
 def _standing(folded: str, token: Token, before: str) -> bool:
-    """Whether a hyphen parts items ("- HTA", "AVC - HTA", "AVC -HTA") rather than joins a word."""
+    """Whether a hyphen parts items ("- HTA", "AVC - HTA", "AVC -HTA", "SCA ST-") rather than joins a word."""
     left = token.start == 0 or not folded[token.start - 1].isalnum()
     right = token.end == len(folded) or not folded[token.end].isalnum()
     if left and right:
         return True
     # "cardio -respiratoire" is one word badly typed.
-    return left and not before.endswith("o")
+    return (left or right) and not before.endswith("o")
 
 
 def tokenise(folded: str) -> list[Token]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from stream.errors import InvalidData
-from stream.underlying.codes import is_code
+from stream.underlying.codes import Codes, is_code
 
 _Spans = tuple[list[str], list[str]]
 _MEMORY = 50_000
@@ -26,6 +26,7 @@ class Causal:
         spans: first and last cause of each range, for each effect.
         aliases: older code to look up for a newer one, by code or category.
         overrides: later verdicts on (effect, category of the cause), stronger than the spans.
+        sequences: verdicts on ranges of effects and causes, stronger than the spans, weaker than the overrides.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Causal:
         spans: Mapping[str, _Spans],
         aliases: Mapping[str, str],
         overrides: Mapping[tuple[str, str], bool] = MappingProxyType({}),
+        sequences: Sequence[tuple[Codes, Codes, bool]] = (),
     ) -> None:
         self._spans = dict(spans)
         self._aliases = dict(aliases)
         self._overrides = dict(overrides)
+        self._sequences = tuple(sequences)
         # A code that is newer than the table takes on the verdicts of its category where they agree.
         agreed: dict[tuple[str, str], bool | None] = {}
         for (effect, cause), verdict in overrides.items():
@@ -65,6 +68,10 @@ class Causal:
             if answer is None and effect not in self._spans:
                 answer = self._agreed.get((effect[:3], cause[:3]))
             if answer is None:
+                answer = next(
+                    (v for effects, causes, v in self._sequences if effect in effects and cause in causes), None
+                )
+            if answer is None:
                 answer = self._look(self.older(cause), self.older(effect))
             if len(self._known) < _MEMORY:
                 self._known[cause, effect] = answer
@@ -78,13 +85,19 @@ class Causal:
         return place >= 0 and cause <= spans[1][place]
 
 
-def read_causal(table: Path, aliases: Mapping[str, str], overrides: Iterable[Sequence[str]] = ()) -> Causal:
+def read_causal(
+    table: Path,
+    aliases: Mapping[str, str],
+    overrides: Iterable[Sequence[str]] = (),
+    sequences: Iterable[Sequence[str]] = (),
+) -> Causal:
     """The packed table; doubtful relations (``?``) count as accepted, as the physician asserted them.
 
     Args:
         table: `causal.tsv.gz`.
         aliases: older code of each newer one.
         overrides: rows of `overrides.tsv`: effect, category of the cause, ``yes`` or ``no``, provenance.
+        sequences: rows of `sequences.tsv`: effects, causes, ``yes`` or ``no``, provenance.
 
     Raises:
         InvalidData: a row that does not hold.
@@ -115,4 +128,9 @@ def read_causal(table: Path, aliases: Mapping[str, str], overrides: Iterable[Seq
         if not is_code(effect) or not is_code(cause) or verdict not in ("yes", "no") or not source:
             raise InvalidData("overrides.tsv: not effect, cause, yes or no, source")
         verdicts[effect, cause] = verdict == "yes"
-    return Causal(spans, aliases, verdicts)
+    ranges: list[tuple[Codes, Codes, bool]] = []
+    for effects, causes, verdict, source in sequences:
+        if verdict not in ("yes", "no") or not source:
+            raise InvalidData("sequences.tsv: not effects, causes, yes or no, source")
+        ranges.append((Codes(effects), Codes(causes), verdict == "yes"))
+    return Causal(spans, aliases, verdicts, ranges)

@@ -1,7 +1,8 @@
-"""The neonatal certificate: deaths before 28 days (WHO ICD-10 volume 2, 2016, section 4.3, rules P1 to P4).
+"""The neonatal certificate: deaths before 28 days (WHO ICD-10 volume 2, 2016, section 4.3).
 
-Its lines are (a) main disease of the infant, (b) others of the infant, (c) main disease of the mother, (d) others of
-the mother. The underlying cause is the main disease of the infant.
+The French form asks for the sequence in Part I, the immediate cause first, as the general one does; conditions of the
+mother that began it stand lowest. So the condition reported lowest counts, but for prematurity and modes of death,
+which are disregarded when anything else is known (P1).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ _MODES = Codes("P07 P20-P21 P28-P29 P95-P96 I46 I50 J96 R00-R99 !P280-P281 !P290
 
 
 def neonatal_cause(lines: tuple[tuple[Mention, ...], ...], part2: tuple[Mention, ...]) -> Start:
-    """The main disease of the infant; at least one mention is needed."""
-    everything = [mention for line in lines for mention in line] + list(part2)
-    first = everything[0]
+    """The condition that began the sequence; at least one mention is needed."""
+    upwards = [mention for line in reversed(lines) for mention in line]
+    first = (upwards or part2)[0]
     if first.code not in _MODES:
-        return Start(first, "P2", f"P2: {first.written} is the main condition of the infant")
-    other = next((m for m in everything if m.code not in _MODES), None)
+        return Start(first, "P2", f"P2: {first.written}, reported lowest, began the sequence")
+    other = next((m for m in (*upwards, *part2) if m.code not in _MODES), None)
     if other is not None:
         return Start(other, "P1", f"P1: {first.written} is a mode of death or prematurity, {other.written} counts")
-    return Start(first, "P3", f"P3: {first.written} comes first and nothing more definite is known")
+    return Start(first, "P3", f"P3: {first.written} is reported lowest and nothing more definite is known")

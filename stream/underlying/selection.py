@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream.coding import Alternative, Method, Underlying
+from stream.nomenclature import icd10
 from stream.underlying.case import Case, Trail, case_of
 from stream.underlying.causes import Causes
 from stream.underlying.codes import bare
@@ -58,8 +59,20 @@ def _by_rules(case: Case, tables: Tables, trail: Trail) -> Mention:
     if reason is not None:
         trail.note(f"M4: {found.written} was done for {reason.written}", reason)
         found = modified(reason, case.everything, tables.linkages, trail)
+    suitable = _suitable(found.code, tables)
+    if suitable is not None:
+        written = icd10.load().written(suitable) or icd10.dotted(suitable)
+        step = f"M4: {found.written} is not used for the underlying cause → {written}"
+        found = trail.note(step, Mention(bare(written), written, found.line))
     several = several_primaries(found, case.everything)
     if several is not None:
         code, step = several
         found = trail.note(step, Mention(bare(code), code, found.line))
     return found
+
+
+def _suitable(code: str, tables: Tables) -> str | None:
+    """What takes the place of a code that is not used for the underlying cause; None for any other."""
+    result = tables.unsuitable.get(code) or tables.unsuitable.get(code[:3])
+    # A category stands for a category: the fourth character stays.
+    return result + code[3:] if result is not None and len(result) < len(code) else result

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from stream.errors import InvalidData
 from stream.underlying.causal import Causal, read_causal
-from stream.underlying.codes import Codes
+from stream.underlying.codes import Codes, is_code
 from stream.underlying.confidence import Confidence, read_confidence
 from stream.underlying.linkages import Linkages, Obvious, read_limits, read_linkages, read_obvious
 
@@ -28,6 +29,7 @@ class Tables:
         ill_defined: conditions to disregard when there is another (SP7).
         trivial: conditions unlikely to cause death (SP8).
         confidence: how often each path of rules is right.
+        unsuitable: code or category not to be used for the underlying cause, and what is used in its place.
         version: content hash of all the files.
     """
 
@@ -38,6 +40,7 @@ class Tables:
     ill_defined: Codes
     trivial: Codes
     confidence: Confidence
+    unsuitable: Mapping[str, str]
     version: str
 
 
@@ -54,6 +57,18 @@ def read_rows(path: Path, columns: int) -> list[list[str]]:
             raise InvalidData(f"{path.name}:{number}: {len(row)} columns instead of {columns}")
         rows.append(row)
     return rows
+
+
+def read_unsuitable(rows: list[list[str]]) -> dict[str, str]:
+    """Codes and categories that are not used for the underlying cause, bare, with what takes their place.
+
+    Raises:
+        InvalidData: a row that names no code.
+    """
+    for row in rows:
+        if not is_code(row[0]) or not is_code(row[1]):
+            raise InvalidData("unsuitable.tsv: not a code and its replacement")
+    return {code: result for code, result, _ in rows}
 
 
 def read_tables(folder: Path = FOLDER) -> Tables:
@@ -76,13 +91,19 @@ def _read(folder: Path) -> Tables:
     aliases = {code: older for code, older, _ in read_rows(folder / "aliases.tsv", 3)}
     limits = read_limits(read_rows(folder / "limits.tsv", 3), "limits.tsv")
     return Tables(
-        causal=read_causal(folder / "causal.tsv.gz", aliases, read_rows(folder / "overrides.tsv", 4)),
+        causal=read_causal(
+            folder / "causal.tsv.gz",
+            aliases,
+            read_rows(folder / "overrides.tsv", 4),
+            read_rows(folder / "sequences.tsv", 4),
+        ),
         linkages=read_linkages(read_rows(folder / "linkages.tsv", 5), "linkages.tsv"),
         derived=read_linkages(read_rows(folder / "derived.tsv", 5), "derived.tsv"),
         obvious=read_obvious(read_rows(folder / "obvious.tsv", 3), "obvious.tsv"),
         ill_defined=limits["SP7"],
         trivial=limits["SP8"],
         confidence=read_confidence(read_rows(folder / "confidence.tsv", 4)),
+        unsuitable=read_unsuitable(read_rows(folder / "unsuitable.tsv", 3)),
         version="und-" + digest.hexdigest(),
     )
 

@@ -19,6 +19,7 @@ from faust.types import EventT
 from stream import kafka, metrics
 from stream.coder.model import TritonModel
 from stream.coding import Origin
+from stream.errors import InvalidSettings
 from stream.pipeline.core import Core
 from stream.pipeline.record import Incoming
 from stream.registry import open_registry
@@ -84,12 +85,13 @@ class Worker:
         log.info("worker started", group=self._settings.worker.group, model=self._triton.version)
         await asyncio.wait({stop, courier, crash}, return_when=asyncio.FIRST_COMPLETED)
         fault = courier.exception() if courier.done() and not courier.cancelled() else None
-        if fault is not None or crash.done():
+        crashed = fault is not None or crash.done()  # asked now: closing ends the app as well
+        if crashed:
             log.error("worker crashed; what is not acknowledged will be read again", exc_info=fault)
         drained = await self._flow.drain(self._settings.worker.stop_s) if fault is None else False
         await self._close()
         log.info("worker stopped", state="drained" if drained else "not drained")
-        return 0 if drained and not crash.done() else 1
+        return 0 if drained and not crashed else 1
 
     async def _model_ready(self, stopping: asyncio.Event) -> bool:
         """Wait for the pinned model; the group is joined only then, so that no partition waits on a cold start."""
@@ -116,8 +118,17 @@ class Worker:
 
 
 def faust_app(settings: Settings, bootstrap: str) -> faust.App:
-    """The Faust app, with every default that matters said aloud (notes in docs/streaming.md)."""
+    """The Faust app, with every default that matters said aloud (notes in docs/streaming.md).
+
+    Raises:
+        InvalidSettings: TLS files that cannot be read, or a `home` that cannot be written.
+    """
     options = settings.worker
+    home = settings.root / "faust"
+    try:
+        home.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
+    except OSError as error:
+        raise InvalidSettings(f"home cannot be written: {error.strerror}", hint="set CAUSA_HOME") from None
     tls, sasl = settings.kafka.tls.context(), settings.kafka.sasl
     credentials: Any = None
     if sasl.mechanism:
@@ -131,7 +142,7 @@ def faust_app(settings: Settings, bootstrap: str) -> faust.App:
         broker=[f"kafka://{address.strip()}" for address in bootstrap.split(",")],
         broker_credentials=credentials,
         store="memory://",
-        datadir=str(settings.root / "faust"),
+        datadir=str(home),
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -80,8 +80,9 @@ def test_neonatal_form() -> None:
     def code(*part1: tuple[str, ...]) -> str | None:
         return select(Causes(part1, neonatal=True), load()).code
 
-    assert code(("P22.0",), ("P07.1",), ("P01.0",)) == "P22.0"
-    assert code(("P07.1",), ("P77",), ("P01.1",)) == "P77"
+    assert code(("P22.0",), ("P07.1",), ("P01.0",)) == "P01.0"
+    assert code(("P36.9",), ("P77",), ("P07.2",)) == "P77"
+    assert code(("P07.1",), ("P77",)) == "P77"
     assert code((), (), ("P02.1",)) == "P02.1"
     assert code(("P07.1",)) == "P07.1"
 

@@ -95,6 +95,10 @@ class Tagger:
         self._temperature = float(labels["temperature"])
         self._encoder, self._head = open_graphs(folder, threads, runtime)
         self._widths = [w for w in WIDTHS if w <= labels["longest"]]
+        # Each shape is compiled on first sight: now, so that no certificate waits for it.
+        for width in self._widths:
+            states = self._encoder(np.zeros((TILE, width), np.int64))[1]
+        self._head(np.zeros((HEAD_TILE, states.shape[-1]), np.float32))
 
     def __call__(self, texts, contexts):
         """Entities of each line: (start, end, five codes, five probabilities), in text order."""
