@@ -20,6 +20,7 @@ from stream.errors import EmptyCertificate, InvalidCertificate, OversizedText
 
 _STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64")
 ID_MAX = 128
+_TAG_BYTES = 16
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -274,7 +275,9 @@ def read_certificate(value: Any, *, line_chars: int = 2_000, lines: int = 30) ->
     texts += list(certificate.neonatal.mother) if certificate.neonatal else []
     if any(isinstance(t, str) and not t.isascii() and _SURROGATE.search(t) for t in texts):
         raise InvalidCertificate("a text holds half a character (a lone surrogate)")
-    if any(len(t if isinstance(t, str) else t.ciphertext) > line_chars for t in texts):
+    # Sealed text is bytes of UTF-8 and a tag: it is measured in characters once it is open.
+    sealed_bytes = 4 * line_chars + _TAG_BYTES
+    if any(len(t) > line_chars if isinstance(t, str) else len(t.ciphertext) > sealed_bytes for t in texts):
         raise OversizedText(f"a text is longer than {line_chars} characters")
     if certificate.status is not Status.VOID and not any(
         isinstance(line.text, Sealed) or line.text.strip() for line in written

@@ -311,6 +311,10 @@ def read_coded(value: Any) -> CodedCertificate:
 def task_record(task: ManualTask) -> dict[str, Any]:
     """Avro mapping of a manual task."""
     record: dict[str, Any] = _TASK.dump_python(task)
+    # Naming the branch of a union spares fastavro a validation of the whole record: half of its time.
+    for field_name, branch in (("certificate", "causa.Certificate"), ("proposal", "causa.CodedCertificate")):
+        if record[field_name] is not None:
+            record[field_name] = (branch, record[field_name])
     return record
 
 

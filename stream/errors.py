@@ -11,7 +11,8 @@
     │   ├── EmptyCertificate    no text in Part I nor Part II
     │   ├── OversizedText       a line, or their number, is over the limits
     │   ├── SealedUnreadable    sealed text whose key is absent or that was tampered with
-    │   └── ModelRejected       the model fails on this certificate alone while a canary succeeds
+    │   ├── ModelRejected       the model fails on this certificate alone while a canary succeeds
+    │   └── CoreFailed          our own code fails on this record: a fault to mend, told by its place alone
     ├── InfrastructureError     the world is at fault: the stream holds, nothing is dead-lettered
     │   ├── ModelUnavailable    Triton is down, overloaded or too slow
     │   ├── ModelMisconfigured  the pinned model or version is not served
@@ -25,6 +26,10 @@
 
 No message holds certificate text: an InputError names fields and limits, never values.
 """
+
+from __future__ import annotations
+
+import traceback
 
 
 class CausaError(Exception):
@@ -95,6 +100,19 @@ class ModelRejected(InputError):
     """The model fails on this certificate, alone, again and again, while a canary line succeeds."""
 
     code = "MODEL_REJECTED"
+
+
+class CoreFailed(InputError):
+    """Our own code fails on this record. The record is kept whole as a dead letter, and the stream goes on."""
+
+    code = "CORE_FAILED"
+
+    @classmethod
+    def of(cls, fault: Exception) -> CoreFailed:
+        """The error for an unexpected exception: its type and place; its message might quote the record."""
+        frames = traceback.extract_tb(fault.__traceback__)
+        at = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "?"
+        return cls(f"{type(fault).__name__} at {at}")
 
 
 class InfrastructureError(CausaError):

@@ -203,6 +203,10 @@ class RemoteRegistry:
             self._cache[schema_id] = _avro(schema_id, body)
         return self._cache[schema_id]
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
     def _ask(self, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
         headers = {"Content-Type": "application/vnd.schemaregistry.v1+json"} if body else {}
         try:

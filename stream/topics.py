@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from stream.errors import BrokerUnavailable, InvalidData
 from stream.settings import Settings
@@ -63,9 +63,12 @@ async def create(options: Mapping[str, Any], topics: tuple[Topic, ...], replicat
         new = [NewTopic(t.name, t.partitions, replication, topic_configs=dict(t.config)) for t in missing]
         if new:
             answer = await admin.create_topics(new)
-            for name, code, *_ in answer.topic_errors:
-                if code:
-                    raise BrokerUnavailable(f"topic {name} cannot be created: {for_code(code).__name__}")
+            faults = {name: for_code(code) for name, code, *_ in answer.topic_errors if code}
+            for name, fault in faults.items():
+                # Another creator was faster, or the broker's list is a moment behind itself.
+                if fault is not TopicAlreadyExistsError:
+                    raise BrokerUnavailable(f"topic {name} cannot be created: {fault.__name__}")
+            missing = [t for t in missing if t.name not in faults]
         return [t.name for t in missing]
 
 

@@ -42,13 +42,18 @@ class Speaking:
         return SECRET
 
 
+def fail() -> None:
+    raise ValueError(f"cannot code {SECRET}")
+
+
 def secret_fault() -> Exception:
     try:
-        raise ValueError(f"cannot code {SECRET}")
+        fail()
     except ValueError as cause:
         fault = BadAvro(SECRET)
         fault.__cause__ = cause
         return fault
+    raise AssertionError
 
 
 def say_everything() -> None:
@@ -59,7 +64,7 @@ def say_everything() -> None:
     own.error("with a fault", exc_info=secret_fault())
     own.warning("with a stack", stack_info=True, text=SECRET)
     try:
-        raise ValueError(SECRET)
+        fail()
     except ValueError:
         own.exception("in a handler", code="X")
     foreign = logging.getLogger("foreign.library")
@@ -72,7 +77,7 @@ def say_everything() -> None:
     foreign.error("first line\nfuture: %s", SECRET)
     foreign.info("with a field", extra={"text": SECRET})
     try:
-        raise ValueError(SECRET)
+        fail()
     except ValueError:
         foreign.exception("in a handler")
         foreign.warning("with a stack", stack_info=True)
@@ -131,7 +136,11 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
         with warnings.catch_warnings():
             tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+            ):
                 levels = ("debug", "info", "warning", "error", "critical", "exception")
                 if node.func.value.id == "log" and node.func.attr in levels:
                     yield f"{file.relative_to(folder)}:{node.lineno}", node

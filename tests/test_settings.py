@@ -134,7 +134,12 @@ def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("tls", "mechanism", "protocol"),
-    [(False, "", "PLAINTEXT"), (True, "", "SSL"), (False, "PLAIN", "SASL_PLAINTEXT"), (True, "SCRAM-SHA-512", "SASL_SSL")],
+    [
+        (False, "", "PLAINTEXT"),
+        (True, "", "SSL"),
+        (False, "PLAIN", "SASL_PLAINTEXT"),
+        (True, "SCRAM-SHA-512", "SASL_SSL"),
+    ],
 )
 def test_connection_options(tls: bool, mechanism: str, protocol: str) -> None:
     settings = Settings()

@@ -54,9 +54,10 @@ def run() -> None:
         app()
     except CausaError as error:
         console = Console(stderr=True)
-        console.print(f"{error.code}: {error.message}", style="red", markup=False, highlight=False)
+        # One line each, however narrow the terminal is thought to be.
+        console.print(f"{error.code}: {error.message}", style="red", markup=False, highlight=False, soft_wrap=True)
         if error.hint:
-            console.print(f"hint: {error.hint}", markup=False, highlight=False)
+            console.print(f"hint: {error.hint}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, SetupError) else 3 if isinstance(error, InfrastructureError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -76,10 +76,22 @@ def answer_row(row: bytes, tables: selection.Tables, form: selection.FileForm) -
         InvalidCertificate: the line is no JSON object, or a field is out of its domain.
     """
     mapping = _mapping(row)
+    identifier = mapping.get("certificate_id")
+    if not isinstance(identifier, str | int | None) or not _writable(str(identifier)):
+        raise InvalidCertificate("certificate_id is no string")
     cause = selection.select(selection.read_causes(mapping), tables)
     return {
-        "certificate_id": mapping.get("certificate_id"),
+        "certificate_id": identifier,
         "underlying": form.write(cause.code, selection.given_codes(mapping)),
         "confidence": cause.confidence,
         "steps": list(cause.steps),
     }
+
+
+def _writable(text: str) -> bool:
+    """Whether UTF-8 can hold a text: an escape of JSON may name half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

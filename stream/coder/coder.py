@@ -163,12 +163,15 @@ class Coder:
         if {p.code for p in rules} == {p.code for p in machine}:
             return rules
         winner, loser = (rules, machine) if _mean(rules) >= _mean(machine) else (machine, rules)
-        lost = [Alternative(p.code, p.confidence) for p in loser if p.code not in {w.code for w in winner}]
+        unsaid = [p for p in loser if p.code not in {w.code for w in winner}]
+        # What the other side says of words of their own is not contradicted ("OAP sur HTA", of which one saw the OAP).
+        apart = [p for p in unsaid if all(p.end <= w.start or w.end <= p.start for w in winner)]
+        lost = [Alternative(p.code, p.confidence) for p in unsaid if p not in apart]
         return [
             Proposal(p.start, p.end, p.code, p.evidence, p.confidence, p.source,
                      tuple([*lost, *(a for a in p.others if a.code not in {x.code for x in lost})][:KEPT_ALTERNATIVES]))
             for p in winner
-        ]  # fmt: skip
+        ] + apart  # fmt: skip
 
 
 def _settled(

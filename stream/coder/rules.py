@@ -135,7 +135,7 @@ class RuleCoder:
         hits = [h for h in self._own.find(words) if h.meaning.under(holds)]
         own = {id(h) for h in hits}
         hits += [h for h in self._labels.find(words) if h.size > 1 and h.meaning.under(holds)]
-        ends = [*(s.start for s in segments[1:]), len(line.text)]
+        ends = [*(s.start for s in segments[1:]), len(line.text)] if segments else []
         parts = [self._part(words, segment, end, hits) for segment, end in zip(segments, ends, strict=True)]
         crossing = self._crossing(words, parts, hits)
         found: list[Match] = [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in crossing]

@@ -15,7 +15,7 @@ from typing import Any
 from stream.certificate import Certificate, utc_now
 from stream.coder.model import LineModel
 from stream.coding import CodedCertificate, CodedLine, CodedStatus, Origin, coded_json
-from stream.errors import CausaError, InputError
+from stream.errors import CausaError, CoreFailed, InputError
 from stream.nomenclature import icd10
 from stream.offline.files import Row
 from stream.pipeline.core import Core, Prepared
@@ -54,22 +54,30 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 async def _code(rows: list[Row], core: Core, model: LineModel) -> list[dict[str, Any]]:
-    prepared: list[Prepared | dict[str, Any]] = []
-    for row in rows:
-        try:
-            if row.certificate is None:
-                raise row.error or InputError("no certificate")
-            prepared.append(core.prepare_certificate(row.certificate, Incoming(None, None, Origin())))
-        except InputError as error:
-            prepared.append(error_answer(error, row.number))
-    requests = [r for p in prepared if isinstance(p, Prepared) for r in p.requests]
+    prepared: list[tuple[int, Prepared | InputError]] = [(row.number, _prepared(row, core)) for row in rows]
+    requests = [r for _, p in prepared if isinstance(p, Prepared) for r in p.requests]
     answers = dict(zip(requests, await model.tag(requests), strict=True))
-    return [
-        readable(core.code(p, answers, model.version, utc_now())[0], p.read.certificate)
-        if isinstance(p, Prepared)
-        else p
-        for p in prepared
-    ]
+
+    def answer(number: int, item: Prepared | InputError) -> dict[str, Any]:
+        if isinstance(item, InputError):
+            return error_answer(item, number)
+        try:
+            return readable(core.code(item, answers, model.version, utc_now())[0], item.read.certificate)
+        except Exception as fault:
+            return error_answer(CoreFailed.of(fault), number)
+
+    return [answer(number, item) for number, item in prepared]
+
+
+def _prepared(row: Row, core: Core) -> Prepared | InputError:
+    if row.certificate is None:
+        return row.error or InputError("no certificate")
+    try:
+        return core.prepare_certificate(row.certificate, Incoming(None, None, Origin()))
+    except InputError as error:
+        return error
+    except Exception as fault:
+        return CoreFailed.of(fault)
 
 
 def error_answer(error: CausaError, number: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from stream.coding import (
     dead_letter_record,
     task_record,
 )
-from stream.errors import InputError
+from stream.errors import CoreFailed, InfrastructureError, InputError
 from stream.nomenclature import edits, icd10
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
 from stream.pipeline.record import Decision, Incoming, Outgoing
@@ -113,6 +113,10 @@ class Core:
             return self.prepare_certificate(self.certificate(record), incoming)
         except InputError as error:
             return self.reject(incoming, error, now)
+        except InfrastructureError:
+            raise
+        except Exception as fault:
+            return self.reject(incoming, CoreFailed.of(fault), now)
 
     def certificate(self, value: object) -> Certificate:
         """Certificate of a JSON or Avro mapping, within the limits.
@@ -170,7 +174,16 @@ class Core:
         return replace(coded, part1=part1, part2=part2, flags=decision.flags), decision.priority
 
     def decide(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> Decision:
-        """Everything to be written for one certificate: its coded record and its manual record."""
+        """Everything to be written for one certificate: its coded record and its manual record.
+
+        A fault of our own code makes a dead letter of this one certificate; the stream goes on.
+        """
+        try:
+            return self._decide(prepared, answers, model, now)
+        except Exception as fault:
+            return self.reject(prepared.incoming, CoreFailed.of(fault), now)
+
+    def _decide(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> Decision:
         coded, priority = self.code(prepared, answers, model, now)
         targeting = coded.targeting
         wanted = coded.status is not CodedStatus.WITHDRAWN and (targeting.route is Route.MANUAL or targeting.audit)

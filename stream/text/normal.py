@@ -138,7 +138,8 @@ def normalise(raw: str, hints: Hints = _NO_HINTS, speller: Speller | None = None
         else:
             low, high = fold_starts[start], fold_ends[end - 1]
         if starts:  # the blank between two tokens spans what is between them in the raw line
-            starts.append(ends[-1])
+            # ... which is nothing where one raw character made both ("🄐" is "( a )").
+            starts.append(min(low, ends[-1]))
             ends.append(max(low, ends[-1]))
         if token.whole:
             starts.extend([low] * len(token.text))

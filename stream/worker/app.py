@@ -152,8 +152,8 @@ def faust_app(settings: Settings, bootstrap: str) -> faust.App:
         broker_heartbeat_interval=max(1.0, options.session_timeout_s / 4),
         broker_rebalance_timeout=max(options.session_timeout_s, 20.0),
         broker_commit_interval=1.0,
-        broker_max_poll_records=options.batch_max * 4,
-        stream_buffer_maxsize=options.batch_max * options.in_flight,
+        broker_max_poll_records=max(256, options.batch_max * 4),
+        stream_buffer_maxsize=max(256, options.batch_max * options.in_flight),
         # A held batch must not hold a rebalance: what is in flight then is coded again by the next owner.
         stream_wait_empty=False,
         worker_redirect_stdouts=False,

@@ -107,7 +107,8 @@ class BreakerModel:
         answered = False
         while not answered:
             await asyncio.sleep(self._settings.probe_s)
-            with suppress(InfrastructureError):
+            # Whatever goes wrong, the canary is not answered; a probe that died would hold the stream for ever.
+            with suppress(Exception):
                 await self._model.tag([LineRequest(CANARY)])
                 answered = True
         self._failures = 0

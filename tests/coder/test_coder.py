@@ -105,6 +105,13 @@ def test_both_sides_of_a_line_that_do_not_overlap_are_kept_in_text_order() -> No
     assert [e.method for e in found.entities] == [Method.MODEL, Method.RULES, Method.MODEL]
 
 
+def test_what_the_loser_says_of_other_words_is_kept() -> None:
+    text = "sepsis sur HTA"
+    found = line(text, Tagged(0, len(read(text).text), ("A41.9", "I10"), (0.99, 0.005)))
+    assert [(e.code, e.method) for e in found.entities] == [("A41.9", Method.BOTH), ("I10", Method.RULES)]
+    assert left(text, found) == [("sur", "NOT_A_CAUSE")]
+
+
 def test_candidates_are_all_proposals_of_either_side_once() -> None:
     coder = Coder(icd10.load(), Confidence({}))
     matches = [Match(0, 10, ("K65.9",), Kind.WHOLE, "own:2", 1, 1.0)]

@@ -23,7 +23,7 @@ SHORT = {"R62.8", "I69.8", "T09.1", "R52.2", "R06.4"}
 """Common codes that have fewer than three expressions."""
 SILENT = {"LES"}
 """Expressions that are nothing but words that are passed over, so that no line holds them."""
-CONTRADICTED = {"alteration etat general febril"}
+CONTRADICTED = {"alteration etat general febril", "infarctus myocard san sus decalag"}
 """Expressions that mean different codes once abbreviations are written out; the first one stands."""
 
 

@@ -1,0 +1,58 @@
+"""A core over registries and models in memory, and certificates as they come over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from stream.certificate import certificate_record, read_certificate
+from stream.coder.model import MemoryModel
+from stream.coding import CodedCertificate, Origin, read_coded, read_task
+from stream.pipeline.core import Core, Prepared
+from stream.pipeline.record import Decision, Incoming
+from stream.registry import MemoryRegistry, load_schemas
+from stream.settings import Sealing, Settings
+from stream.wire import Wire
+
+NOW = datetime(2026, 1, 16, 12, 0, tzinfo=UTC)
+ORIGIN = Origin("certificates", 3, 42)
+SCHEMAS = load_schemas(Settings().registry.schemas)
+WIRE = Wire(MemoryRegistry(SCHEMAS))
+KEYS = {"k1": SecretStr(base64.b64encode(b"1" * 32).decode()), "k2": SecretStr(base64.b64encode(b"2" * 32).decode())}
+PLAIN = Core(WIRE, Settings())
+SEALING = Settings(sealing=Sealing(keys=KEYS, active="k1"))
+
+
+def framed(**fields: Any) -> bytes:
+    certificate = read_certificate({"certificate_id": "A1", **fields})
+    return WIRE.encode("certificates", certificate_record(certificate))
+
+
+def run(value: bytes | None, core: Core = PLAIN, model: MemoryModel | None = None, now: datetime = NOW) -> Decision:
+    """What a shell does: prepare, ask the model, decide."""
+    prepared = core.prepare(Incoming(value, b"A1", ORIGIN), now)
+    if not isinstance(prepared, Prepared):
+        return prepared
+    model = model or MemoryModel({})
+    answers = dict(zip(prepared.requests, asyncio.run(model.tag(prepared.requests)), strict=True))
+    return core.decide(prepared, answers, model.version, now)
+
+
+def coded(**fields: Any) -> CodedCertificate:
+    found = run(framed(**fields)).coded
+    assert found is not None
+    return found
+
+
+def records(decision: Decision) -> dict[str, dict[str, Any]]:
+    """The outgoing records, decoded, by subject."""
+    found = {record.subject: WIRE.decode(record.subject, record.value) for record in decision.outgoing}
+    assert len(found) == len(decision.outgoing)
+    if "coded" in found:
+        assert read_coded(found["coded"]) == decision.coded
+        read_task(found["manual"])
+    return found

@@ -1,0 +1,263 @@
+"""The pure core: bytes in, decisions out. One certificate, one answer, and no text where none may be."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import stream
+from stream.certificate import Line, Sealed, certificate_record, read_certificate
+from stream.coder.model import MemoryModel
+from stream.coding import CodedStatus, Method, Modality, Route, read_coded, read_dead_letter, read_task
+from stream.pipeline.core import Core
+from stream.sealing import Keyring
+from stream.settings import Limits, Settings
+from stream.wire import Wire
+
+from .core import NOW, ORIGIN, PLAIN, SEALING, WIRE, coded, framed, records, run
+
+AUTOMATIC: dict[str, Any] = {"part1": ["cancer du pancréas"], "sex": "F", "age": {"value": 78}, "manner": "NATURAL"}
+MANUAL: dict[str, Any] = {"part1": ["pendaison"], "sex": "M", "age": {"value": 40}, "manner": "SUICIDE"}
+MODEL = MemoryModel({"cancer du pancreas": "C25.9"})
+
+
+# Records
+
+
+def test_a_certificate_coded_automatically() -> None:
+    decision = run(framed(**AUTOMATIC), model=MODEL)
+    found = records(decision)
+    assert set(found) == {"coded", "manual"} and {record.key for record in decision.outgoing} == {b"A1"}
+    assert found["coded"]["status"] == "FINAL" and found["coded"]["underlying"]["code"] == "C25.9"
+    assert found["coded"]["targeting"]["route"] == "AUTO" and found["coded"]["targeting"]["reasons"] == []
+    assert found["coded"]["origin"] == {"topic": "certificates", "partition": 3, "offset": 42}
+    task = read_task(found["manual"])
+    assert task.state == "NONE" and task.certificate is None and task.proposal is None and task.priority == 0
+    assert decision.letter is None
+
+
+def test_a_certificate_for_a_person() -> None:
+    decision = run(framed(**MANUAL))
+    found = records(decision)
+    assert set(found) == {"coded", "manual"}
+    assert found["coded"]["status"] == "PROVISIONAL" and found["coded"]["targeting"]["route"] == "MANUAL"
+    task = read_task(found["manual"])
+    assert task.state == "OPEN" and task.proposal == decision.coded and task.priority > 0
+    assert task.certificate is not None and task.certificate.part1 == (Line("pendaison"),)
+    assert "MANDATORY_INTEREST" in found["manual"]["reasons"] and decision.coded is not None
+    assert "INTEREST:suicide" in decision.coded.flags
+
+
+@pytest.mark.parametrize("fields", [{}, {"part1": ["pendaison"]}, {"part1": [{"text": "OAP", "interval": "3 j"}], "part2": ["HTA"]}])
+def test_a_void_withdraws_whatever_it_repeats(fields: dict[str, Any]) -> None:
+    decision = run(framed(status="VOID", version=2, **fields), model=MemoryModel({}, poison="e"))
+    found = records(decision)
+    assert found["coded"]["status"] == "WITHDRAWN" and found["coded"]["version"] == 2
+    assert found["coded"]["part1"] == found["coded"]["part2"] == [] and found["coded"]["underlying"]["code"] is None
+    assert found["manual"]["state"] == "NONE" and found["manual"]["certificate"] is None
+
+
+def test_an_audit_is_blind_only_where_nothing_else_brings_the_certificate() -> None:
+    core = Core(WIRE, Settings())
+    core._policy = replace(core._policy, rules=core._policy.rules.model_copy(update={"audit_rate": 1.0}))
+    blind = read_task(records(run(framed(**AUTOMATIC), core, MODEL))["manual"])
+    assert (blind.state, blind.audit, blind.proposal, blind.reasons) == ("OPEN", True, None, ())
+    assert blind.certificate is not None
+    seen = read_task(records(run(framed(**MANUAL), core))["manual"])
+    assert seen.audit and seen.proposal is not None and seen.reasons
+    void = read_task(records(run(framed(status="VOID"), core))["manual"])
+    assert void.state == "NONE" and not void.audit
+
+
+# Dead letters
+
+SMALL = Core(WIRE, Settings(limits=Limits(line_chars=20, lines=2)))
+ID = WIRE.encode("certificates", certificate_record(read_certificate({"certificate_id": "A1", "part1": ["x"]})))[:5]
+
+
+def unvalidated(**fields: Any) -> bytes:
+    record = certificate_record(read_certificate({"certificate_id": "A1", "part1": ["x"]}))
+    return WIRE.encode("certificates", {**record, **fields})
+
+
+LETTERS: dict[str, tuple[bytes | None, str]] = {
+    "null": (None, "BAD_FRAME"),
+    "empty": (b"", "BAD_FRAME"),
+    "four bytes": (b"\0\0\0\0", "BAD_FRAME"),
+    "JSON": (b'{"certificate_id": "A"}', "BAD_FRAME"),
+    "unknown schema": (struct.pack(">bI", 0, 999) + b"x", "UNKNOWN_SCHEMA"),
+    "cut short": (framed(part1=["sepsis"])[:-3], "BAD_AVRO"),
+    "bytes left over": (framed(part1=["sepsis"]) + b"\0", "BAD_AVRO"),
+    "noise": (ID + b"\xff" * 40, "BAD_AVRO"),
+    "no id": (unvalidated(certificate_id=""), "INVALID_CERTIFICATE"),
+    "id of blanks": (unvalidated(certificate_id="a b"), "INVALID_CERTIFICATE"),
+    "version 0": (unvalidated(version=0), "INVALID_CERTIFICATE"),
+    "negative age": (unvalidated(age={"value": -1, "unit": "YEARS"}), "INVALID_CERTIFICATE"),
+    "no lines": (unvalidated(part1=[]), "EMPTY_CERTIFICATE"),
+    "blank lines": (unvalidated(part1=[{"text": " \n", "interval": None}]), "EMPTY_CERTIFICATE"),
+    "long line": (framed(part1=["x" * 21]), "OVERSIZED_TEXT"),
+    "long interval": (framed(part1=[{"text": "x", "interval": "y" * 21}]), "OVERSIZED_TEXT"),
+    "many lines": (framed(part1=["x"] * 3), "OVERSIZED_TEXT"),
+    "unknown key": (
+        framed(part1=[{"text": {"key_id": "k9", "nonce": "AAAA", "ciphertext": "AAAA"}}]), "SEALED_UNREADABLE",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seals", [False, True], ids=["plain", "sealed"])
+@pytest.mark.parametrize(("value", "code"), LETTERS.values(), ids=LETTERS.keys())
+def test_a_record_at_fault_is_one_dead_letter_with_its_bytes(value: bytes | None, code: str, seals: bool) -> None:
+    core = Core(WIRE, SEALING.model_copy(update={"limits": Limits(line_chars=20, lines=2)})) if seals else SMALL
+    decision = run(value, core)
+    (record,) = decision.outgoing
+    assert record.subject == "dead-letters" and record.key == b"A1" and decision.coded is None
+    letter = read_dead_letter(WIRE.decode("dead-letters", record.value))
+    assert (letter.error, letter.key, letter.origin, letter.software) == (code, b"A1", ORIGIN, stream.__version__)
+    payload = letter.payload
+    if seals and value is not None:
+        assert isinstance(payload, Sealed)
+        payload = Keyring(SEALING.sealing).open_bytes(payload, "certificates/3/42", "payload")
+    assert payload == value and letter.detail
+
+
+# Sealed text
+
+
+def sealed(key: str = "k1", **fields: Any) -> bytes:
+    certificate = read_certificate({"certificate_id": "A1", **fields})
+    keyring = Keyring(SEALING.sealing.model_copy(update={"active": key}))
+    return WIRE.encode("certificates", certificate_record(keyring.seal(certificate)))
+
+
+@pytest.mark.parametrize("key", ["k1", "k2"])
+def test_sealed_text_is_opened_coded_and_sealed_again(key: str) -> None:
+    value = sealed(key, **MANUAL, part2=["cardiopathie"])
+    assert b"pendaison" not in value
+    decision = run(value, Core(WIRE, SEALING))
+    assert decision.coded is not None and [e.code for e in decision.coded.part1[0].entities] == ["X70", "T71"]
+    assert not [record for record in decision.outgoing if b"pendaison" in record.value]
+    task = read_task(records(decision)["manual"])
+    assert task.certificate is not None
+    assert Keyring(SEALING.sealing).open(task.certificate).part1 == (Line("pendaison"),)
+    text = task.certificate.part1[0].text
+    assert isinstance(text, Sealed) and text.key_id == key  # what came sealed stays as it came
+
+
+def test_plain_text_is_sealed_on_its_way_to_the_office() -> None:
+    decision = run(framed(**MANUAL), Core(WIRE, SEALING))
+    assert not [record for record in decision.outgoing if b"pendaison" in record.value]
+    task = read_task(records(decision)["manual"])
+    assert task.certificate is not None and Keyring(SEALING.sealing).open(task.certificate).part1 == (Line("pendaison"),)
+
+
+def test_sealed_and_plain_text_are_coded_alike_and_limits_hold_inside() -> None:
+    one, other = run(framed(**AUTOMATIC), Core(WIRE, SEALING), MODEL), run(sealed(**AUTOMATIC), Core(WIRE, SEALING), MODEL)
+    assert one.coded is not None and other.coded is not None
+    assert replace(one.coded, content_hash="") == replace(other.coded, content_hash="")
+    core = Core(WIRE, SEALING.model_copy(update={"limits": Limits(line_chars=60)}))
+    assert run(sealed(part1=["y" * 60]), core).letter is None
+    letter = run(sealed(part1=["y" * 61]), core).letter
+    assert letter is not None and letter.error == "OVERSIZED_TEXT"
+
+
+def test_sealed_text_moved_to_another_certificate_does_not_open() -> None:
+    record = WIRE.decode("certificates", sealed(part1=["sepsis"]))
+    letter = run(WIRE.encode("certificates", {**record, "certificate_id": "B2"}), Core(WIRE, SEALING)).letter
+    assert letter is not None and letter.error == "SEALED_UNREADABLE"
+
+
+# One certificate, one answer
+
+
+def test_the_same_bytes_give_the_same_answer_but_for_the_moment() -> None:
+    for fields in (AUTOMATIC, MANUAL, {"status": "VOID"}):
+        one, other = run(framed(**fields), model=MODEL), run(framed(**fields), Core(WIRE, Settings()), MODEL)
+        later = run(framed(**fields), model=MODEL, now=NOW + timedelta(days=1))
+        assert one == other
+        assert one.coded is not None and later.coded is not None
+        assert replace(later.coded, coded_at=NOW) == one.coded
+
+
+def test_content_hash_is_of_the_content_alone() -> None:
+    base = coded(**AUTOMATIC)
+    assert len(base.content_hash) == 32
+    assert coded(**AUTOMATIC, received_at="2026-01-16T08:30:00Z").content_hash == base.content_hash
+    for change in ({"part1": ["cancer du pancreas"]}, {"sex": "M"}, {"version": 2}, {"part2": ["HTA"]}):
+        assert coded(**{**AUTOMATIC, **change}).content_hash != base.content_hash
+
+
+def test_versions_say_what_could_change_the_answer() -> None:
+    found = run(framed(**AUTOMATIC), model=MODEL).coded
+    assert found is not None
+    versions = found.versions
+    assert versions.software == stream.__version__ and versions.coder == "memory-1"
+    assert versions.policy == found.targeting.policy
+    for name in ("nomenclature", "lexicon", "rules", "underlying", "policy"):
+        assert re.search(r"[-+][0-9a-f]{8}\b|[0-9a-f]{8}", getattr(versions, name)), name
+
+
+def test_modality_and_method_say_who_coded() -> None:
+    alone = coded(**AUTOMATIC)
+    assert alone.modality is Modality.RULES and {e.method for e in alone.entities()} == {Method.RULES}
+    both = run(framed(**AUTOMATIC), model=MODEL).coded
+    assert both is not None and both.modality is Modality.MODEL and {e.method for e in both.entities()} == {Method.BOTH}
+
+
+def test_rules_may_be_silenced() -> None:
+    core = Core(WIRE, Settings())
+    core.silence_rules()
+    found = run(framed(part1=["cancer du pancréas, HTA"]), core, MODEL).coded
+    assert found is not None and [(e.code, e.method) for e in found.entities()] == [("C25.9", Method.MODEL)]
+
+
+def test_offline_there_is_no_wire() -> None:
+    core = Core(None, Settings())
+    prepared = core.prepare_certificate(core.certificate({"certificate_id": "A1", **AUTOMATIC}), run(None).incoming)
+    found, _ = core.code(prepared, {}, "none", NOW)
+    assert found.underlying.code == "C25.9" and core.decide(prepared, {}, "none", NOW).outgoing[0].value == b""
+
+
+# No text leaves with the codes
+
+phrases = st.sampled_from(
+    ["Zébulonite fulminante", "cancer du pancréas métastatique", "œdème aigu du poumon", "décès constaté à domicile", "pendaison",
+     "fracture ouverte du fémur droit", "AVC en 2015, hypertension artérielle", "pneumopathie d'inhalation sur démence", "mort naturelle"]
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(phrases, min_size=1, max_size=4), st.lists(phrases, max_size=2), st.sampled_from([None, "3 semaines environ"]))
+def test_no_word_of_a_certificate_is_in_its_coded_record(part1: list[str], part2: list[str], interval: str | None) -> None:
+    decision = run(framed(part1=[{"text": t, "interval": interval} for t in part1], part2=part2), model=MODEL)
+    (value,) = (record.value for record in decision.outgoing if record.subject == "coded")
+    written = value.decode("utf-8", "replace").lower()
+    words = {word for text in (*part1, *part2, interval or "") for word in re.findall(r"[^\W\d_]{4,}", text.lower())}
+    assert words and not {word for word in words if word in written}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=40), max_size=4), st.lists(st.text(max_size=40), max_size=2))
+def test_any_text_gives_one_coded_and_one_manual_record_or_one_dead_letter(part1: list[str], part2: list[str]) -> None:
+    clean = [[t.encode("utf-8", "ignore").decode() for t in part] for part in (part1, part2)]
+    record = certificate_record(read_certificate({"certificate_id": "A1", "part1": ["x"]}))
+    lines = [[{"text": text, "interval": None} for text in part] for part in clean]
+    decision = run(WIRE.encode("certificates", {**record, "part1": lines[0], "part2": lines[1]}))
+    if not any(text.strip() for part in clean for text in part):
+        assert decision.letter is not None and decision.letter.error == "EMPTY_CERTIFICATE"
+        return
+    assert [r.subject for r in decision.outgoing] == ["coded", "manual"]
+    found = decision.coded
+    assert found is not None and len(found.part1) == len(clean[0]) and len(found.part2) == len(clean[1])
+    assert (found.status is CodedStatus.PROVISIONAL) == (found.targeting.route is Route.MANUAL)
+    for lines_coded, texts in zip((found.part1, found.part2), clean, strict=True):
+        for line, text in zip(lines_coded, texts, strict=True):
+            assert all(0 <= e.start < e.end <= len(text) for e in line.entities)
+    assert read_coded(Wire.decode(WIRE, "coded", decision.outgoing[0].value)) == found
+    assert PLAIN.versions.software == found.versions.software

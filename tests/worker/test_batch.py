@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stream.certificate import Certificate, Line, certificate_record
+from stream.coder.model import CANARY, LineAnswer, LineRequest, MemoryModel, read_answer
+from stream.coding import Origin, read_coded, read_task
+from stream.errors import InfrastructureError, ModelFault, ModelMisconfigured, ModelUnavailable
+from stream.pipeline.core import Core
+from stream.pipeline.record import Decision, Incoming
+from stream.registry import MemoryRegistry, load_schemas
+from stream.settings import REPOSITORY, Breaker, Retry, Settings
+from stream.wire import Wire
+from stream.worker.batch import STRIKES, BatchProcessor
+from stream.worker.stages import BreakerModel, CachedModel, RetryingModel
+from worker.certificates import samples, spoiled
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REGISTRY = MemoryRegistry(load_schemas(REPOSITORY / "schemas"))
+WIRE = Wire(REGISTRY)
+CORE = Core(WIRE, Settings())
+POISON = "empoisonnement xyzzy"
+WORDS = {"insuffisance cardiaque": "I50.9", "cancer": "C80.9"}
+
+
+def incoming(certificate: Certificate, offset: int) -> Incoming:
+    value = WIRE.encode("certificates", certificate_record(certificate))
+    return Incoming(value, certificate.certificate_id.encode(), Origin("certificates", 0, offset))
+
+
+def batch_of(*texts: str) -> list[Incoming]:
+    return [incoming(Certificate(f"c{i}", part1=(Line(text),)), i) for i, text in enumerate(texts)]
+
+
+def processor(model: Any, canary: Any = None) -> BatchProcessor:
+    return BatchProcessor(CORE, model, canary or model, clock=lambda: NOW, hold_s=0.001)
+
+
+def outcome(decisions: Sequence[Decision]) -> list[str]:
+    """For each decision `coded` or the code of its error."""
+    return [decision.letter.error if decision.letter else "coded" for decision in decisions]
+
+
+async def test_each_record_has_its_decision_in_its_place() -> None:
+    good = [incoming(c, i) for i, c in enumerate(samples()[:40])]
+    bad = [Incoming(s.value, s.key, Origin("certificates", 1, i)) for i, s in enumerate(spoiled(WIRE))]
+    alone = await processor(MemoryModel(WORDS)).process(good)
+    mixed = [record for pair in zip(good, [*bad, *bad], strict=False) for record in pair]
+    mixed_in = list({record.origin: record for record in mixed}.values())
+    decisions = await processor(MemoryModel(WORDS)).process(mixed_in)
+    assert [d.incoming for d in decisions] == mixed_in
+    told = {s.origin: d for s, d in zip(mixed_in, decisions, strict=True)}
+    for decision in alone:
+        assert told[decision.incoming.origin] == decision, "neighbours are untouched by bad records"
+    for record, one in zip(bad, spoiled(WIRE), strict=True):
+        decision = told[record.origin]
+        assert decision.letter is not None
+        assert (decision.letter.error, decision.letter.payload, decision.letter.key) == (one.code, one.value, one.key)
+        assert decision.letter.origin == record.origin
+        assert [out.subject for out in decision.outgoing] == ["dead-letters"]
+
+
+async def test_a_coded_certificate_has_two_records() -> None:
+    (decision,) = await processor(MemoryModel(WORDS)).process(batch_of("cancer"))
+    assert decision.coded is not None
+    assert [out.subject for out in decision.outgoing] == ["coded", "manual"]
+    coded, manual = decision.outgoing
+    assert read_coded(WIRE.decode("coded", coded.value)) == decision.coded
+    assert read_task(WIRE.decode("manual", manual.value)).certificate_id == "c0"
+    assert decision.coded.coded_at == NOW
+    assert decision.coded.versions.coder == "memory-1"
+
+
+async def test_an_empty_batch_and_a_batch_of_bad_records_ask_nothing() -> None:
+    model = MemoryModel(WORDS)
+    model.failures = [ModelUnavailable()] * 3
+    assert await processor(model).process([]) == []
+    decisions = await processor(model).process([Incoming(None), Incoming(b"x")])
+    assert outcome(decisions) == ["BAD_FRAME", "BAD_FRAME"]
+    assert model.calls == []
+
+
+async def test_one_request_for_a_batch() -> None:
+    model = MemoryModel(WORDS)
+    await processor(model).process(batch_of("cancer", "insuffisance cardiaque", "toux"))
+    assert model.calls == [3]
+
+
+@given(st.sets(st.integers(0, 12), max_size=13))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_poisoned_certificates_are_found_wherever_they_stand(poisoned: set[int]) -> None:
+    model = MemoryModel(WORDS, poison="xyzzy")
+    texts = [POISON if i in poisoned else f"insuffisance cardiaque {i}" for i in range(13)]
+    decisions = asyncio.run(processor(model).process(batch_of(*texts)))
+    assert outcome(decisions) == ["MODEL_REJECTED" if i in poisoned else "coded" for i in range(13)]
+    for decision in decisions:
+        assert decision.letter is None or "xyzzy" not in decision.letter.detail
+
+
+async def test_a_poison_is_rejected_through_all_stages() -> None:
+    model = MemoryModel(WORDS, poison="xyzzy")
+    retry = Retry(first_s=0.0001, max_s=0.0001, attempts=2)
+    breaker = BreakerModel(model, Breaker(failures=2, probe_s=0.001))
+    stack = CachedModel(RetryingModel(breaker, retry), 100)
+    decisions = await processor(stack, model).process(batch_of("cancer", POISON, "toux"))
+    assert outcome(decisions) == ["coded", "MODEL_REJECTED", "coded"]
+    assert not breaker.open
+
+
+class Flaky:
+    """Fails for lines, while the canary is answered or not, as it is told; once told all, it answers."""
+
+    version = "flaky-1"
+
+    def __init__(self, *script: tuple[Exception, bool]) -> None:
+        self._model = MemoryModel(WORDS)
+        self._script = list(script)
+        self._canary = True
+        self.rounds = 0
+
+    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
+        if [line.text for line in lines] == [CANARY]:
+            if not self._canary:
+                raise ModelUnavailable
+        elif self._script:
+            error, self._canary = self._script.pop(0)
+            self.rounds += 1
+            raise error
+        return await self._model.tag(lines)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+FAULTS: list[InfrastructureError] = [ModelUnavailable(), ModelMisconfigured(), ModelFault()]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.code)
+@pytest.mark.parametrize("size", [1, 2, 7])
+async def test_while_the_canary_fails_too_the_batch_is_held(fault: InfrastructureError, size: int) -> None:
+    model = Flaky(*[(fault, False)] * 20)
+    decisions = await processor(model).process(batch_of(*(f"cancer {i}" for i in range(size))))
+    assert outcome(decisions) == ["coded"] * size
+    assert model.rounds == 20
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.code)
+async def test_a_server_that_comes_back_before_the_canary_rejects_nobody(fault: InfrastructureError) -> None:
+    """The last try of a lone certificate fails, then the server is back and answers the canary: no proof of anything."""
+    model = Flaky((fault, False), (fault, True))
+    assert outcome(await processor(model).process(batch_of("cancer"))) == ["coded"]
+
+
+async def test_strikes_count_in_a_row_only() -> None:
+    fault = ModelFault()
+    almost = [(fault, True)] * (STRIKES - 1)
+    assert outcome(await processor(Flaky(*almost, (fault, False), *almost)).process(batch_of("cancer"))) == ["coded"]
+    assert outcome(await processor(Flaky(*almost, (fault, True))).process(batch_of("cancer"))) == ["MODEL_REJECTED"]
+
+
+async def test_an_outage_of_the_registry_holds() -> None:
+    registry = MemoryRegistry(load_schemas(REPOSITORY / "schemas"))
+    core = Core(Wire(registry), Settings())
+    registry.down = True
+    task = asyncio.create_task(
+        BatchProcessor(core, MemoryModel(WORDS), MemoryModel(WORDS), hold_s=0.001).process(batch_of("cancer"))
+    )
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    registry.down = False
+    assert outcome(await task) == ["coded"]
+
+
+class Answering:
+    """Gives whatever arrays it is told to, checked as Triton's are; answers the canary well."""
+
+    version = "nonsense-1"
+
+    def __init__(self, **arrays: Any) -> None:
+        self._arrays = arrays
+
+    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
+        if [line.text for line in lines] == [CANARY]:
+            return [()]
+        return read_answer(self._arrays, [len(line.text) for line in lines])
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    """A right answer for one line, with changes."""
+    codes = np.full((1, 1, 5), b"", object)
+    codes[0, 0, 0] = b"C80.9"
+    right: dict[str, Any] = {"CODES": codes, "STARTS": np.array([[0]], np.int32), "ENDS": np.array([[6]], np.int32),
+                             "PROBS": np.array([[[0.9, 0, 0, 0, 0]]], np.float32)}  # fmt: skip
+    return right | changes
+
+
+def test_the_right_answer_is_read() -> None:
+    ((tagged,),) = read_answer(arrays(), [6])
+    assert (tagged.start, tagged.end, tagged.codes) == (0, 6, ("C80.9",))
+
+
+NONSENSE: dict[str, dict[str, Any]] = {
+    "NaN": {"PROBS": np.full((1, 1, 5), math.nan, np.float32)},
+    "over one": {"PROBS": np.full((1, 1, 5), 1.01, np.float32)},
+    "negative": {"PROBS": np.full((1, 1, 5), -0.01, np.float32)},
+    "infinite": {"PROBS": np.full((1, 1, 5), math.inf, np.float32)},
+    "missing": {"PROBS": None},
+    "missing ends": {"ENDS": None},
+    "too many rows": {"CODES": np.full((2, 1, 5), b"", object)},
+    "no rows": arrays() | {k: v[:0] for k, v in arrays().items()},
+    "flat codes": {"CODES": np.full((1, 5), b"", object)},
+    "flat probabilities": {"PROBS": np.zeros((1, 5), np.float32)},
+    "fewer probabilities": {"PROBS": np.zeros((1, 1, 4), np.float32)},
+    "more starts": {"STARTS": np.zeros((1, 2), np.int32)},
+    "more ends": {"ENDS": np.zeros((1, 2), np.int32)},
+    "end before start": {"STARTS": np.array([[6]]), "ENDS": np.array([[0]])},
+    "empty span": {"STARTS": np.array([[3]]), "ENDS": np.array([[3]])},
+    "beyond the line": {"ENDS": np.array([[7]])},
+    "no end": {"ENDS": np.array([[-1]])},
+}
+
+
+@pytest.mark.parametrize("changes", NONSENSE.values(), ids=NONSENSE.keys())
+async def test_nonsense_of_the_model_is_a_fault_and_ends_in_a_dead_letter(changes: dict[str, Any]) -> None:
+    with pytest.raises(ModelFault):
+        read_answer(arrays(**changes), [6])
+    model = Answering(**arrays(**changes))
+    assert outcome(await processor(model).process(batch_of("cancer"))) == ["MODEL_REJECTED"]
+
+
+LINES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=80)
+FRENCH = st.lists(
+    st.sampled_from(["infarctus", "99999999999 ans", "depuis 2012", "K", "→", "3 j", "sur", "méta", "½", "\u0301", "ﬁ", "İ",
+                     "I.R.A.", "pas de", "?", "10^99", "1e9", "0000", "/", "-", "depuis le 31/02/2024", "AVC", "\u200d"]),
+    min_size=1, max_size=8,
+).map(" ".join)  # fmt: skip
+
+
+@given(st.lists(st.builds(Line, LINES | FRENCH, st.none() | LINES | FRENCH), min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_text_makes_the_core_raise(lines: list[Line]) -> None:
+    certificate = Certificate("c", part1=tuple(lines), death_date=NOW.date())
+    (decision,) = asyncio.run(
+        processor(MemoryModel({"a": "A41.9", "infarctus": "I21.9"})).process([incoming(certificate, 0)])
+    )
+    if decision.letter is not None:
+        assert decision.letter.error == "EMPTY_CERTIFICATE"
+        return
+    assert decision.coded is not None
+    for line, coded in zip(lines, decision.coded.part1, strict=True):
+        assert isinstance(line.text, str)
+        spans = [(e.start, e.end) for e in coded.entities] + [(u.start, u.end) for u in coded.uncoded]
+        assert all(0 <= start < end <= len(line.text) for start, end in spans)

@@ -1,0 +1,377 @@
+"""Two worlds in which the worker is tested: the in-memory twins, and real Kafka with real Triton and a real process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from stream import log, topics
+from stream.certificate import Certificate, certificate_record
+from stream.coder.model import LineAnswer, LineRequest, MemoryModel
+from stream.coding import Origin
+from stream.embedded.kafka import KafkaServer
+from stream.embedded.process import State
+from stream.embedded.triton import TritonServer
+from stream.errors import ModelUnavailable
+from stream.pipeline.core import Core
+from stream.pipeline.record import Decision, Incoming, Outgoing
+from stream.registry import LocalRegistry
+from stream.settings import REPOSITORY, Breaker, Retry, Settings
+from stream.wire import Wire
+from stream.worker.batch import BatchProcessor
+from stream.worker.flow import Flow
+from stream.worker.outbox import MemoryOutbox
+from stream.worker.stages import BreakerModel, CachedModel, MeasuredModel, RetryingModel, SplitModel
+from stream.worker.subjects import subject_topics
+
+LIMIT_S = 60.0
+WRITTEN = ("coded", "manual", "dead-letters")
+Record = tuple[bytes | None, bytes | None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A record of a result topic."""
+
+    key: bytes | None
+    value: bytes
+    partition: int
+    headers: tuple[object, ...] = ()
+
+
+@dataclass
+class World(ABC):
+    """A broker, a model server and one worker, each of which can be stopped and started."""
+
+    wire: Wire
+    results: dict[str, list[Written]] = field(default_factory=lambda: {s: [] for s in WRITTEN})
+
+    def record(self, certificate: Certificate) -> Record:
+        """Key and value as a producer writes them."""
+        value = self.wire.encode("certificates", certificate_record(certificate))
+        return certificate.certificate_id.encode(), value
+
+    @abstractmethod
+    async def publish(self, records: Iterable[Record]) -> list[Origin]:
+        """Write certificates; where each came to lie."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start a worker."""
+
+    @abstractmethod
+    async def terminate(self) -> int:
+        """SIGTERM; its exit status."""
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """SIGKILL."""
+
+    @abstractmethod
+    async def kill_model(self) -> None:
+        """SIGKILL to the model server."""
+
+    @abstractmethod
+    async def revive_model(self) -> None:
+        """Start it again."""
+
+    @abstractmethod
+    async def poll(self) -> None:
+        """Take what was written since into `results`."""
+
+    @abstractmethod
+    async def behind(self) -> int:
+        """Records below the end whose offsets are not committed."""
+
+    @abstractmethod
+    def log(self) -> str:
+        """All that every worker so far has logged."""
+
+    async def until(self, enough: Callable[[World], bool]) -> None:
+        """Poll until it is so; a world that never gets there fails the test."""
+        async with self._patience():
+            while not enough(self):
+                await self.poll()
+                await asyncio.sleep(0.02)
+
+    async def settled(self) -> None:
+        """Poll until every offset is committed, and read what was written."""
+        async with self._patience():
+            while await self.behind():
+                await self.poll()
+                await asyncio.sleep(0.05)
+        await self.poll()
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                yield
+        except TimeoutError:
+            counts = {subject: len(records) for subject, records in self.results.items()}
+            pytest.fail(f"behind by {await self.behind()} after {LIMIT_S} s; {counts}; log: {self.log()[-4000:]}")
+
+
+class Switch:
+    """A model server that can be down."""
+
+    def __init__(self) -> None:
+        self._model = MemoryModel({"insuffisance cardiaque": "I50.9", "cancer": "C80.9", "hypertension": "I10"})
+        self.version = self._model.version
+        self.up = True
+
+    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
+        if not self.up:
+            raise ModelUnavailable("killed")
+        return await self._model.tag(lines)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class SlowOutbox(MemoryOutbox):
+    """Writes one record after the other, so that a kill may come between two of one batch."""
+
+    async def deliver(self, decisions: Sequence[Decision]) -> None:
+        for record in (record for d in decisions for record in d.outgoing):
+            await asyncio.sleep(0)
+            self.records.append(record)
+
+
+class MemoryWorld(World):
+    """The twins: everything in this process, in milliseconds."""
+
+    PARTITIONS = 2
+
+    def __init__(self) -> None:
+        super().__init__(Wire(LocalRegistry(REPOSITORY / "schemas")))
+        self._core = Core(self.wire, Settings())
+        self._source: list[Incoming] = []
+        self._ends = [0] * self.PARTITIONS
+        self._committed = 0
+        self._server = Switch()
+        self._outbox = SlowOutbox()
+        self._read = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._log = io.StringIO()
+        self._root = logging.getLogger()
+        self._before = self._root.handlers[:], self._root.level
+        log.configure("debug", "json")
+        handler = self._root.handlers[0]
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(self._log)
+
+    async def publish(self, records: Iterable[Record]) -> list[Origin]:
+        origins = []
+        for key, value in records:
+            partition = len(key or b"") % self.PARTITIONS
+            origins.append(Origin("certificates", partition, self._ends[partition]))
+            self._ends[partition] += 1
+            self._source.append(Incoming(value, key, origins[-1]))
+        return origins
+
+    async def start(self) -> None:
+        measured = MeasuredModel(self._server)
+        self._breaker = BreakerModel(measured, Breaker(failures=3, probe_s=0.01))
+        retrying = RetryingModel(self._breaker, Retry(first_s=0.001, max_s=0.002, attempts=4))
+        model = CachedModel(SplitModel(retrying), 1000)
+        self._flow = Flow(BatchProcessor(self._core, model, measured, hold_s=0.01), self._outbox, 3, retry_s=0.01)
+        self._tasks = [self._flow.start(), asyncio.create_task(self._feed(self._flow, self._committed))]
+
+    async def _feed(self, flow: Flow, position: int) -> None:
+        while True:
+            batch = self._source[position : position + 16]
+            position += len(batch)
+            if batch:
+                await flow.put(batch, partial(self._commit, position))
+            await asyncio.sleep(0.001)
+
+    def _commit(self, position: int) -> None:
+        assert position > self._committed, "offsets only move forward"
+        self._committed = position
+
+    async def terminate(self) -> int:
+        drained = await self._flow.drain(10)
+        await self._end()
+        return 0 if drained else 1
+
+    async def kill(self) -> None:
+        while not self._flow._queue.empty():
+            self._flow._queue.get_nowait().task.cancel()
+        await self._end()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._breaker.close()
+        self._tasks = []
+
+    async def kill_model(self) -> None:
+        self._server.up = False
+
+    async def revive_model(self) -> None:
+        self._server.up = True
+
+    async def poll(self) -> None:
+        new: list[Outgoing] = self._outbox.records[self._read :]
+        self._read += len(new)
+        for record in new:
+            partition = len(record.key or b"") % self.PARTITIONS if record.subject != "dead-letters" else 0
+            self.results[record.subject].append(Written(record.key, record.value, partition))
+
+    async def behind(self) -> int:
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        return len(self._source) - self._committed
+
+    def log(self) -> str:
+        return self._log.getvalue()
+
+    async def close(self) -> None:
+        if self._tasks:
+            await self.kill()
+        self._root.handlers[:], level = self._before
+        self._root.setLevel(level)
+        structlog.reset_defaults()
+
+
+class RealWorld(World):
+    """Real Kafka, real Triton, and `causa worker` in a process of its own, all through their public faces."""
+
+    def __init__(self, kafka: KafkaServer, triton: TritonServer, folder: Path, **variables: str) -> None:
+        self._run = uuid.uuid4().hex[:8]
+        names = {key: f"{self._run}.{name}" for key, name in Settings().kafka.topics.model_dump().items()}
+        self.settings = Settings(home=folder)
+        self.settings.kafka.topics = type(self.settings.kafka.topics)(**names)
+        super().__init__(Wire(LocalRegistry(REPOSITORY / "schemas")))
+        self._triton, self._folder = triton, folder
+        self._options = {"bootstrap_servers": kafka.bootstrap}
+        self._topics = subject_topics(self.settings)
+        self._variables = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("CAUSA_")},
+            **{f"CAUSA_KAFKA__TOPICS__{k.upper()}": v for k, v in names.items()},
+            "CAUSA_KAFKA__BOOTSTRAP": kafka.bootstrap,
+            "CAUSA_TRITON__URL": triton.url,
+            "CAUSA_HOME": str(folder / "home"),
+            "CAUSA_LOG_FORMAT": "json",
+            "CAUSA_LOG_LEVEL": "debug",
+            "CAUSA_WORKER__BATCH_MAX": "16",
+            "CAUSA_WORKER__SESSION_TIMEOUT_S": "6",
+            **variables,
+        }
+        self._ended = False
+        self._workers: list[tuple[subprocess.Popen[bytes], Path]] = []
+        self._readers: AIOKafkaConsumer | None = None
+
+    async def open(self) -> None:
+        await topics.create(self._options, topics.declared(self.settings), 1)
+        self._admin = AIOKafkaAdminClient(**self._options)
+        await self._admin.start()
+        self._producer = AIOKafkaProducer(**self._options, max_request_size=16 * 1024 * 1024, linger_ms=5)
+        await self._producer.start()
+        self._readers = AIOKafkaConsumer(
+            **self._options, enable_auto_commit=False, isolation_level="read_committed", fetch_max_wait_ms=50,
+            max_partition_fetch_bytes=20 * 1024 * 1024,
+        )  # fmt: skip
+        await self._readers.start()
+        declared = [t for t in topics.declared(self.settings) if t.subject in WRITTEN]
+        self._parts = [TopicPartition(t.name, p) for t in declared for p in range(t.partitions)]
+        self._readers.assign(self._parts)
+        await self._readers.seek_to_beginning(*self._parts)
+
+    async def publish(self, records: Iterable[Record]) -> list[Origin]:
+        topic = self._topics["certificates"]
+        sent = [await self._producer.send(topic, value, key=key) for key, value in records]
+        return [Origin(topic, m.partition, m.offset) for m in await asyncio.gather(*sent)]
+
+    async def start(self) -> None:
+        file = self._folder / f"worker-{len(self._workers)}.log"
+        with file.open("wb") as out:
+            command = [sys.executable, "-m", "stream.cli.main", "worker", "--group", self._run]
+            process = subprocess.Popen(  # noqa: ASYNC220 - returns at once; nothing is awaited of it here
+                command, env=self._variables, cwd=self._folder, stdout=out, stderr=out
+            )
+        self._workers.append((process, file))
+        self._ended = False
+
+    async def terminate(self) -> int:
+        process, _ = self._workers[-1]
+        self._ended = True
+        process.send_signal(signal.SIGTERM)
+        return await asyncio.to_thread(process.wait, 20)  # the promise of `causa worker --help`
+
+    async def kill(self) -> None:
+        process, _ = self._workers[-1]
+        self._ended = True
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+    async def kill_model(self) -> None:
+        pid = self._triton.status().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        while self._triton.status().state is State.RUNNING:  # noqa: ASYNC110 - a process sets no event
+            await asyncio.sleep(0.05)
+
+    async def revive_model(self) -> None:
+        await asyncio.to_thread(self._triton.start)
+
+    async def poll(self) -> None:
+        assert self._readers is not None
+        if self._workers:
+            process, file = self._workers[-1]
+            assert self._ended or process.poll() is None, file.read_text()
+        subjects = {name: subject for subject, name in self._topics.items()}
+        ends = await self._readers.end_offsets(self._parts)
+        while any([await self._readers.position(part) < end for part, end in ends.items()]):
+            for part, records in (await self._readers.getmany(timeout_ms=100)).items():
+                self.results[subjects[part.topic]] += [
+                    Written(r.key, r.value, r.partition, tuple(r.headers)) for r in records
+                ]
+
+    async def behind(self) -> int:
+        assert self._readers is not None
+        try:
+            committed = await self._admin.list_consumer_group_offsets(self._run)
+        except GroupCoordinatorNotAvailableError:  # a young broker: nobody has committed anything
+            committed = {}
+        source = [TopicPartition(self._topics["certificates"], p) for p in range(self.settings.kafka.partitions)]
+        ends = await self._readers.end_offsets(source)
+        return sum(end - max(0, committed[p].offset if p in committed else 0) for p, end in ends.items())
+
+    def log(self) -> str:
+        return "".join(file.read_text(encoding="utf-8") for _, file in self._workers)
+
+    def events(self) -> list[str]:
+        """The sentences of the log; a line that is no JSON fails the test."""
+        return [str(json.loads(line)["event"]) for line in self.log().splitlines()]
+
+    async def close(self) -> None:
+        for process, _ in self._workers:
+            process.kill()
+            process.wait()
+        if self._readers is not None:
+            await self._readers.stop()
+            await self._producer.stop()
+            await self._admin.close()
