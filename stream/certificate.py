@@ -6,6 +6,7 @@ built by `read_certificate`, which validates, and never change afterwards.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -149,17 +150,18 @@ Text = str | Sealed
 
 
 def _sealed_from_json(value: Any) -> Any:
-    """JSON has no bytes: sealed text travels there as base64."""
-    if isinstance(value, dict) and isinstance(value.get("ciphertext"), str):
-        import base64
-
+    """JSON has no bytes: sealed text travels there as base64, in either alphabet."""
+    if isinstance(value, dict) and any(isinstance(value.get(name), str) for name in _SEALED_BYTES):
         try:
-            return {**value, **{k: base64.b64decode(value[k], validate=True) for k in ("nonce", "ciphertext")}}
-        except (KeyError, ValueError, TypeError):
-            return value
+            plain = {name: base64.b64decode(value[name].translate(_URL_SAFE), validate=True) for name in _SEALED_BYTES}
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise ValueError("sealed text is no base64") from None
+        return {**value, **plain}
     return value
 
 
+_SEALED_BYTES = ("nonce", "ciphertext")
+_URL_SAFE = str.maketrans("-_", "+/")
 AnyText = Annotated[Text, BeforeValidator(_sealed_from_json)]
 
 
@@ -269,10 +271,12 @@ def read_certificate(value: Any, *, line_chars: int = 2_000, lines: int = 30) ->
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise InvalidCertificate(told + more) from None
     written = [*certificate.part1, *certificate.part2]
-    if len(certificate.part1) > lines or len(certificate.part2) > lines:
+    mother = certificate.neonatal.mother if certificate.neonatal else ()
+    if max(len(certificate.part1), len(certificate.part2), len(mother)) > lines:
         raise OversizedText(f"more than {lines} lines")
     texts = [t for line in written for t in (line.text, line.interval) if t is not None]
-    texts += list(certificate.neonatal.mother) if certificate.neonatal else []
+    others = [certificate.accident_place, certificate.surgery.reason if certificate.surgery else None]
+    texts += [*(t for t in others if t is not None), *(certificate.neonatal.mother if certificate.neonatal else ())]
     if any(isinstance(t, str) and not t.isascii() and _SURROGATE.search(t) for t in texts):
         raise InvalidCertificate("a text holds half a character (a lone surrogate)")
     # Sealed text is bytes of UTF-8 and a tag: it is measured in characters once it is open.

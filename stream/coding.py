@@ -5,6 +5,7 @@ A coded record carries no text: offsets point into the raw text of the certifica
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -343,7 +344,7 @@ def correction_record(correction: Correction) -> dict[str, Any]:
 
 
 def _rank(record: CodedCertificate) -> tuple[int, bool, bool, int, datetime, str]:
-    """Total order among the records of a certificate; the last field only makes ties impossible to differ on.
+    """Order among the records of a certificate.
 
     Within a version a withdrawal stands above all, then a human result above a machine's. Among human results the
     later decision counts before the revision; among machine results the revision counts first, so `coded_at` only
@@ -361,7 +362,13 @@ def supersedes(a: CodedCertificate, b: CodedCertificate) -> bool:
     later decision. Two identical records do not replace one another, so applying this in any order, any number of
     times, ends in the same state. A same version with another `content_hash` is a conflict: see `conflict`.
     """
-    return _rank(a) > _rank(b)
+    above, below = _rank(a), _rank(b)
+    # Equal in rank and yet different: no reason prefers either, but every consumer must prefer the same.
+    return above > below if above != below else _canonical(a) > _canonical(b)
+
+
+def _canonical(record: CodedCertificate) -> str:
+    return json.dumps(coded_json(record), sort_keys=True)
 
 
 def conflict(a: CodedCertificate, b: CodedCertificate) -> bool:

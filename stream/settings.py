@@ -6,13 +6,15 @@ Examples: ``CAUSA_KAFKA__BOOTSTRAP=broker1:9093,broker2:9093``, ``CAUSA_TRITON__
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from stream.errors import InvalidSettings
 
@@ -183,6 +185,13 @@ def load() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        # Its message names the group of settings alone: the variables that are set there are told beside it.
+        group = re.search(r'field "(\w+)"', str(error))
+        prefix = f"CAUSA_{group[1]}" if group else "CAUSA_"
+        names = sorted(name for name in os.environ if name.upper().startswith(prefix.upper()))
+        told = f"a value is not as it should be among {', '.join(names) or prefix}"
+        raise InvalidSettings(told, hint="lists and mappings are written as JSON") from None
     except ValidationError as error:
         faults = "; ".join(f"{'__'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
         raise InvalidSettings(faults, hint="see `CAUSA_…` in README, Settings") from None

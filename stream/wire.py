@@ -85,6 +85,13 @@ class Wire:
             raise BadAvro(f"schema id {schema_id}: not a record")
         return record
 
+    def must_ask(self, value: bytes | None) -> bool:
+        """Whether decoding would ask the registry, which may take seconds."""
+        try:
+            return frame_id(value) not in self._readers
+        except BadFrame:
+            return False
+
     def warm(self, subjects: tuple[str, ...]) -> None:
         """Resolve the schemas of `subjects` now, so that a fault shows at the start."""
         for subject in subjects:

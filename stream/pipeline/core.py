@@ -118,6 +118,10 @@ class Core:
         except Exception as fault:
             return self.reject(incoming, CoreFailed.of(fault), now)
 
+    def must_ask(self, incoming: Incoming) -> bool:
+        """Whether preparing a record would ask the schema registry, and so had better not be done on an event loop."""
+        return self._wire is not None and self._wire.must_ask(incoming.value)
+
     def certificate(self, value: object) -> Certificate:
         """Certificate of a JSON or Avro mapping, within the limits.
 

@@ -79,6 +79,8 @@ class BatchProcessor:
     async def _prepare(self, incoming: Incoming) -> Prepared | Decision:
         while True:
             try:
+                if self._core.must_ask(incoming):
+                    return await asyncio.to_thread(self._core.prepare, incoming, self._clock())
                 return self._core.prepare(incoming, self._clock())
             except InfrastructureError as error:
                 log.warning("held: a schema cannot be asked for", code=error.code)

@@ -49,7 +49,19 @@ def causa(*arguments: str, stdin: str = "", **env: str) -> subprocess.CompletedP
 
 def test_the_commands_are_those_that_the_design_promises() -> None:
     names = {" ".join(path) for path in COMMANDS}
-    assert names >= {"up", "down", "status", "topics create", "topics check", "publish", "worker", "tail", "code", "underlying", "demo"}
+    assert names >= {
+        "up",
+        "down",
+        "status",
+        "topics create",
+        "topics check",
+        "publish",
+        "worker",
+        "tail",
+        "code",
+        "underlying",
+        "demo",
+    }
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -94,7 +106,12 @@ def test_underlying_answers_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("part1", "expected"),
-    [([["J960"], ["C259"]], "C259"), ([["J96.0"], ["C25.9"]], "C25.9"), (["I64", "I48"], "I48"), ([["J960"], ["W190"]], "W190")],
+    [
+        ([["J960"], ["C259"]], "C259"),
+        ([["J96.0"], ["C25.9"]], "C25.9"),
+        (["I64", "I48"], "I48"),
+        ([["J960"], ["W190"]], "W190"),
+    ],
 )
 def test_underlying_keeps_the_form_of_the_codes(tmp_path: Path, part1: Any, expected: str) -> None:
     status, (answer,) = underlying(tmp_path, {**GOOD, "part1": part1, "part2": []})

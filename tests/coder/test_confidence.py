@@ -68,7 +68,10 @@ def test_logit_is_bounded_and_odd(p: float) -> None:
         (Evidence(Kind.WHOLE, 2, 1.0), {"one", "rules:whole", "coverage", "single_word"}),
         (Evidence(None, model=0.9), {"one", "model", "model:logit"}),
         (Evidence(Kind.BAG, 1, 0.5, 0.9), {"one", "rules:bag", "coverage", "single_word", "both", "both:logit"}),
-        (Evidence(Kind.FUZZY, 2, 1.0, rival=0.7), {"one", "rules:fuzzy", "coverage", "single_word", "rival", "rival:logit"}),
+        (
+            Evidence(Kind.FUZZY, 2, 1.0, rival=0.7),
+            {"one", "rules:fuzzy", "coverage", "single_word", "rival", "rival:logit"},
+        ),
         (Evidence(None, model=0.9, rival=1.0), {"one", "model", "model:logit", "rival", "rival:strength"}),
     ],
 )
@@ -116,7 +119,7 @@ def test_weights_at_fault_are_told(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_weights_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidData, match="none.json: FileNotFoundError"):
+    with pytest.raises(InvalidData, match=r"none\.json: FileNotFoundError"):
         confidence.load(tmp_path / "none.json")
 
 

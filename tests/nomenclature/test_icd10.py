@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_chapters_are_whole_and_disjoint() -> None:
     assert all(chapter(code) for code in CODES)
     ranges = sorted((first, last) for _, first, last, _ in CHAPTERS)
     assert all(first <= last for first, last in ranges)
-    assert all(before[1] < after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(ranges))
 
 
 def test_a_category_without_an_unspecified_code_is_written_as_none() -> None:

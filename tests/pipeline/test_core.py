@@ -55,7 +55,9 @@ def test_a_certificate_for_a_person() -> None:
     assert "INTEREST:suicide" in decision.coded.flags
 
 
-@pytest.mark.parametrize("fields", [{}, {"part1": ["pendaison"]}, {"part1": [{"text": "OAP", "interval": "3 j"}], "part2": ["HTA"]}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"part1": ["pendaison"]}, {"part1": [{"text": "OAP", "interval": "3 j"}], "part2": ["HTA"]}]
+)
 def test_a_void_withdraws_whatever_it_repeats(fields: dict[str, Any]) -> None:
     decision = run(framed(status="VOID", version=2, **fields), model=MemoryModel({}, poison="e"))
     found = records(decision)
@@ -154,11 +156,16 @@ def test_plain_text_is_sealed_on_its_way_to_the_office() -> None:
     decision = run(framed(**MANUAL), Core(WIRE, SEALING))
     assert not [record for record in decision.outgoing if b"pendaison" in record.value]
     task = read_task(records(decision)["manual"])
-    assert task.certificate is not None and Keyring(SEALING.sealing).open(task.certificate).part1 == (Line("pendaison"),)
+    assert task.certificate is not None and Keyring(SEALING.sealing).open(task.certificate).part1 == (
+        Line("pendaison"),
+    )
 
 
 def test_sealed_and_plain_text_are_coded_alike_and_limits_hold_inside() -> None:
-    one, other = run(framed(**AUTOMATIC), Core(WIRE, SEALING), MODEL), run(sealed(**AUTOMATIC), Core(WIRE, SEALING), MODEL)
+    one, other = (
+        run(framed(**AUTOMATIC), Core(WIRE, SEALING), MODEL),
+        run(sealed(**AUTOMATIC), Core(WIRE, SEALING), MODEL),
+    )
     assert one.coded is not None and other.coded is not None
     assert replace(one.coded, content_hash="") == replace(other.coded, content_hash="")
     core = Core(WIRE, SEALING.model_copy(update={"limits": Limits(line_chars=60)}))
@@ -233,8 +240,14 @@ phrases = st.sampled_from(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(phrases, min_size=1, max_size=4), st.lists(phrases, max_size=2), st.sampled_from([None, "3 semaines environ"]))
-def test_no_word_of_a_certificate_is_in_its_coded_record(part1: list[str], part2: list[str], interval: str | None) -> None:
+@given(
+    st.lists(phrases, min_size=1, max_size=4),
+    st.lists(phrases, max_size=2),
+    st.sampled_from([None, "3 semaines environ"]),
+)
+def test_no_word_of_a_certificate_is_in_its_coded_record(
+    part1: list[str], part2: list[str], interval: str | None
+) -> None:
     decision = run(framed(part1=[{"text": t, "interval": interval} for t in part1], part2=part2), model=MODEL)
     (value,) = (record.value for record in decision.outgoing if record.subject == "coded")
     written = value.decode("utf-8", "replace").lower()

@@ -14,7 +14,10 @@ from .core import coded
 
 def line(*entities: tuple[str, int | None]) -> CodedLine:
     return CodedLine(
-        tuple(Entity(code, 10 * k, 10 * k + 5, 0.9, Method.RULES, "x", due_to=due) for k, (code, due) in enumerate(entities))
+        tuple(
+            Entity(code, 10 * k, 10 * k + 5, 0.9, Method.RULES, "x", due_to=due)
+            for k, (code, due) in enumerate(entities)
+        )
     )
 
 
@@ -53,7 +56,10 @@ def test_levels_hold_every_entity_once_whatever_the_causes(found: CodedLine) -> 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=7))
 def test_without_a_circle_every_cause_stands_below(seeds: list[int]) -> None:
-    due = [None if seed % 3 == 0 or k == len(seeds) - 1 else k + 1 + seed % (len(seeds) - k - 1) for k, seed in enumerate(seeds)]
+    due = [
+        None if seed % 3 == 0 or k == len(seeds) - 1 else k + 1 + seed % (len(seeds) - k - 1)
+        for k, seed in enumerate(seeds)
+    ]
     found = line(*((f"A0{k}.0", d) for k, d in enumerate(due)))
     depth = {k: n for n, level in enumerate(levels(found)) for k in level}
     assert all(depth[cause] > depth[k] for k, cause in enumerate(due) if cause is not None)

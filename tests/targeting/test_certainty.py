@@ -72,7 +72,9 @@ def test_absent_weights_count_for_nothing() -> None:
     assert Certainty({})(Underlying("I10", 0.9), (line(("I10", 0.9)),), (), 0.0) == 0.5
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weights": 3}', '{"weights": {"one": "x"}}', '{"weights": {"one": NaN}}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"weights": 3}', '{"weights": {"one": "x"}}', '{"weights": {"one": NaN}}']
+)
 def test_weights_at_fault_are_told(tmp_path: Path, content: str) -> None:
     path = tmp_path / "certainty.json"
     path.write_text(content, encoding="utf-8")

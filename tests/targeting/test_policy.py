@@ -80,12 +80,13 @@ def test_fault_is_named(tmp_path: Path, content: str | bytes, told: str) -> None
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidData, match="policy none.yaml cannot be read: No such file"):
+    with pytest.raises(InvalidData, match=r"policy none\.yaml cannot be read: No such file"):
         load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(
-    ("code", "inside"), [("I20.0", True), ("I25.9", True), ("I22", True), ("I19.9", False), ("I26.0", False), ("J21", False)]
+    ("code", "inside"),
+    [("I20.0", True), ("I25.9", True), ("I22", True), ("I19.9", False), ("I26.0", False), ("J21", False)],
 )
 def test_a_range_holds_its_ends(code: str, inside: bool) -> None:
     assert CodeRange(codes=("I20", "I25")).holds(code) is inside

@@ -29,7 +29,9 @@ POLICY = Policy(
 )  # fmt: skip
 
 
-def decided(code: str | None = "C50.9", p: float = 0.9, unknown: float = 0.0, key: bytes = KEY, **fields: Any) -> Decision:
+def decided(
+    code: str | None = "C50.9", p: float = 0.9, unknown: float = 0.0, key: bytes = KEY, **fields: Any
+) -> Decision:
     fields = {"certificate_id": "A", "part1": ["x"], "sex": "F", "age": {"value": 70}, **fields}
     return target(read_certificate(fields), Underlying(code, p), unknown, POLICY, edits.load(), key)
 

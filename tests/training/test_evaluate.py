@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from stream.coder.model import MemoryModel
-from stream.coding import CodedCertificate, CodedLine, CodedStatus, Entity, Method, Modality, Route, Targeting, Underlying, Versions
+from stream.coding import (
+    CodedCertificate,
+    CodedLine,
+    CodedStatus,
+    Entity,
+    Method,
+    Modality,
+    Route,
+    Targeting,
+    Underlying,
+    Versions,
+)
 from stream.pipeline.core import Core
 from stream.settings import Settings
 from training.evaluate import Score, Silent, read_gold, run, score
@@ -20,7 +31,9 @@ def line(*codes: str) -> CodedLine:
     return CodedLine(tuple(Entity(code, 0, 3, 0.9, Method.RULES, "x") for code in codes))
 
 
-def coded(part1: list[CodedLine], cause: str | None, route: Route = Route.AUTO, part2: tuple[CodedLine, ...] = ()) -> CodedCertificate:
+def coded(
+    part1: list[CodedLine], cause: str | None, route: Route = Route.AUTO, part2: tuple[CodedLine, ...] = ()
+) -> CodedCertificate:
     return CodedCertificate(
         "A", 1, "h", CodedStatus.FINAL, Modality.RULES, Underlying(cause, 0.9, steps=("SP1",)), Targeting(route), Versions(),
         datetime(2026, 1, 1, tzinfo=UTC), part1=tuple(part1), part2=part2,
@@ -28,7 +41,11 @@ def coded(part1: list[CodedLine], cause: str | None, route: Route = Route.AUTO, 
 
 
 def gold(*part1: list[str], underlying: str = "J81", part2: list[list[str]] | None = None) -> dict[str, Any]:
-    row: dict[str, Any] = {"certificate_id": "A", "part1": ["abc"] * len(part1), "gold": {"part1": list(part1), "underlying": underlying}}
+    row: dict[str, Any] = {
+        "certificate_id": "A",
+        "part1": ["abc"] * len(part1),
+        "gold": {"part1": list(part1), "underlying": underlying},
+    }
     if part2 is not None:
         row |= {"part2": [{"text": "abc"}] * len(part2)}
         row["gold"]["part2"] = part2
@@ -40,10 +57,19 @@ def counts(found: Score) -> tuple[int, int, int]:
 
 
 def test_all_right() -> None:
-    report = score([gold(["J81", "I10"], [], part2=[["E11.9"]])], [coded([line("I10", "J81"), line()], "J81", part2=(line("E11.9"),))])
+    report = score(
+        [gold(["J81", "I10"], [], part2=[["E11.9"]])],
+        [coded([line("I10", "J81"), line()], "J81", part2=(line("E11.9"),))],
+    )
     assert counts(report.exact) == counts(report.three) == (3, 3, 3)
     assert report.exact.f1 == 1.0 and report.errors == []
-    assert (report.certificates, report.underlying, report.underlying_three, report.automatic, report.automatic_right) == (1, 1, 1, 1, 1)
+    assert (
+        report.certificates,
+        report.underlying,
+        report.underlying_three,
+        report.automatic,
+        report.automatic_right,
+    ) == (1, 1, 1, 1, 1)
 
 
 def test_lines_are_compared_as_bags_each_for_itself() -> None:
@@ -62,7 +88,11 @@ def test_three_characters_forgive_the_fourth() -> None:
 
 def test_chapters_count_what_was_missed_and_what_was_made_up() -> None:
     report = score([gold(["J81", "I10"])], [coded([line("J81", "C50.9")], "J81")])
-    assert {name: counts(one) for name, one in report.chapters.items()} == {"X": (1, 1, 1), "IX": (0, 0, 1), "II": (0, 1, 0)}
+    assert {name: counts(one) for name, one in report.chapters.items()} == {
+        "X": (1, 1, 1),
+        "IX": (0, 0, 1),
+        "II": (0, 1, 0),
+    }
 
 
 def test_only_automatic_certificates_count_as_such() -> None:

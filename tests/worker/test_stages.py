@@ -226,7 +226,7 @@ async def test_it_opens_holds_and_closes_by_the_canary(clock: Clock) -> None:
     gate.set()
     answers = await asyncio.gather(*held)
     assert answers == [[(Tagged(0, 6, ("A41.9",), (0.9,)),)]] * 5
-    assert not breaker.open
+    assert breaker._closed.is_set()
     assert metrics.BREAKER._value.get() == 0
     assert clock.slept == [2] * 5
     await breaker.close()
