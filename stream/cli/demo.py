@@ -26,6 +26,9 @@ def command() -> None:
     first = [(sources[i.split("~")[0]], coded) for i, coded in tally.coded.items() if i.endswith("~0")]
     auto = [p for p in first if p[1].targeting.route is Route.AUTO and len(p[1].entities()) > 2]
     manual = [p for p in first if p[1].targeting.route is Route.MANUAL and len(p[1].entities()) > 1]
+    # Those with most to see: several entities a line, causes that the text itself puts in order.
+    auto.sort(key=lambda pair: -sum(e.due_to is not None for e in pair[1].entities()))
+    manual.sort(key=lambda pair: -sum(e.due_to is not None for e in pair[1].entities()))
     for source, coded in [*auto[: SHOWN - 2], *manual[:2]]:
         console.print(show.certificate(source, coded))
     console.print(

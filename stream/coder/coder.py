@@ -199,6 +199,8 @@ def _settled(
         gone = absorbed([p.code for p in inside])
         kept += [p for i, p in enumerate(inside) if i not in gone]
     kept += [p for p in aged if not any(s.start <= p.start < s.end for s in segments)]
+    gone = absorbed([p.code for p in kept], "line")
+    kept = [p for i, p in enumerate(kept) if i not in gone]
     # What is denied in one place may be affirmed in another ("pas d'embolie en 2019, embolie massive ce jour").
     denied = {id(p): assertion_at(segments, p.start, p.end) is Assertion.NEGATED for p in kept}
     best: dict[tuple[str, bool], Proposal] = {}

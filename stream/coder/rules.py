@@ -143,7 +143,7 @@ class RuleCoder:
         before: list[str] = []
         for segment, part in zip(segments, parts, strict=True):
             if not part.taken:
-                found += self._segment(words, part, before if segment.elliptic else [], holds, own)
+                found += self._segment(words, part, before if segment.elliptic or not part.cover else [], holds, own)
             # A chain of elliptic segments ("hépatique, rénale et cérébrale") shares the head of its first one.
             if not segment.elliptic:
                 before = [words[i].stem for i in part.inside]

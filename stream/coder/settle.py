@@ -38,11 +38,12 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """`code` is dropped where its segment holds a code of categories first to last."""
+    """`code` is dropped where its segment, or anything on its `line`, holds a code of categories first to last."""
 
     code: str
     first: str
     last: str
+    scope: str = "segment"
 
 
 def _rows(name: str, columns: int) -> list[tuple[str, list[str]]]:
@@ -70,10 +71,10 @@ def read_old() -> tuple[Old, ...]:
 def read_absorbed() -> tuple[Absorbed, ...]:
     """Rows of `absorbed.tsv`; InvalidData names the one at fault."""
     found = []
-    for where, (code, first, last, _) in _rows("absorbed.tsv", 4):
-        if not icd10.load().valid(code) or first > last:
-            raise InvalidData(f"{where}: code or range")
-        found.append(Absorbed(code, first, last))
+    for where, (code, first, last, scope, _) in _rows("absorbed.tsv", 5):
+        if not icd10.load().valid(code) or first > last or scope not in ("segment", "line"):
+            raise InvalidData(f"{where}: code, range or scope")
+        found.append(Absorbed(code, first, last, scope))
     return tuple(found)
 
 
@@ -96,13 +97,13 @@ def old_code(code: str, history: bool, days: float | None) -> str:
     return code
 
 
-def absorbed(codes: Sequence[str]) -> set[int]:
-    """Indices, among the codes of one segment, of those that another one already says."""
+def absorbed(codes: Sequence[str], scope: str = "segment") -> set[int]:
+    """Indices, among the codes of one segment or of a line, of those that another one already says."""
     return {
         i
         for row in read_absorbed()
         for i, code in enumerate(codes)
-        if code == row.code and any(row.first <= other[:3] <= row.last for other in codes)
+        if row.scope == scope and code == row.code and any(row.first <= other[:3] <= row.last for other in codes)
     }
 
 

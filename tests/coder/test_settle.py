@@ -61,8 +61,7 @@ ABSORBED = [
     (["C79.9", "C85.9"], {0}),
     (["C79.9", "C78.7"], set()),
     (["C79.9", "C79.9", "C61"], {0, 1}),
-    (["I60.9", "I72.9"], {1}),
-    (["I61.9", "I72.9"], set()),
+    (["I60.9", "I72.9"], set()),
     (["C50.9", "C79.5"], set()),
 ]
 
@@ -70,6 +69,12 @@ ABSORBED = [
 @pytest.mark.parametrize(("codes", "gone"), ABSORBED)
 def test_absorbed(codes: list[str], gone: set[int]) -> None:
     assert absorbed(codes) == gone
+
+
+def test_absorbed_over_a_line() -> None:
+    assert absorbed(["I60.9", "I72.9"], "line") == {1}
+    assert absorbed(["I61.9", "I72.9"], "line") == set()
+    assert absorbed(["C79.9", "C50.9"], "line") == set()
 
 
 @given(st.lists(st.sampled_from(["C79.9", "C50.9", "C78.7", "I72.9", "I60.9", "I10", "C90.0"]), max_size=8))
