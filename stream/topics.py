@@ -72,6 +72,17 @@ async def create(options: Mapping[str, Any], topics: tuple[Topic, ...], replicat
         return [t.name for t in missing]
 
 
+async def missing(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list[str]:
+    """Names of the declared topics that the broker does not have.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer.
+    """
+    async with _admin(options) as admin:
+        existing = set(await admin.list_topics())
+    return [t.name for t in topics if t.name not in existing]
+
+
 async def check(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list[str]:
     """Differences between the declaration and the broker, one sentence each; empty when all is as declared.
 

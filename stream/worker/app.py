@@ -17,6 +17,7 @@ import structlog
 from faust.types import EventT
 
 from stream import kafka, metrics
+from stream import topics as declared_topics
 from stream.coder.model import TritonModel
 from stream.coding import Origin
 from stream.errors import InvalidSettings
@@ -56,7 +57,8 @@ class Worker:
         measured = MeasuredModel(self._triton)
         self._breaker = BreakerModel(measured, options.breaker)
         model = CachedModel(SplitModel(RetryingModel(self._breaker, options.retry)), options.cache_lines)
-        self._outbox = KafkaOutbox(topics, kafka.client_options(settings, bootstrap))
+        self._options = kafka.client_options(settings, bootstrap)
+        self._outbox = KafkaOutbox(topics, self._options)
         self._flow = Flow(BatchProcessor(core, model, measured), self._outbox, options.in_flight)
         self._app = faust_app(settings, bootstrap)
         source = self._app.topic(topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw")
@@ -69,14 +71,23 @@ class Worker:
             await self._flow.put([_incoming(event) for event in events], partial(_acknowledge, events))
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered)."""
+        """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered).
+
+        Raises:
+            InvalidSettings: a topic is missing.
+            BrokerUnavailable: Kafka does not answer at the start; later it is waited for.
+        """
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         metrics.serve(self._settings.worker.metrics_port)
         stop = asyncio.create_task(stopping.wait())
+        absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
+        if absent:
+            raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
         if not await self._model_ready(stopping):
+            stop.cancel()
             return 0
         await self._outbox.start()
         courier = self._flow.start()

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
-import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
+from aiokafka.errors import KafkaError
 
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Outgoing
 
-log = structlog.get_logger("causa.outbox")
+STOP_S = 5.0
 
 
 class Outbox(Protocol):
@@ -47,36 +47,58 @@ class KafkaOutbox:
 
     def __init__(self, topics: Mapping[str, str], options: Mapping[str, Any]) -> None:
         self._topics = dict(topics)
-        self._producer = AIOKafkaProducer(
-            **options, acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024,
-            max_request_size=16 * 1024 * 1024,
-        )  # fmt: skip
+        self._options = dict(options)
+        self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
         """See `Outbox.start`."""
-        try:
-            await self._producer.start()
-        except KafkaError as error:
-            raise BrokerUnavailable(f"producer: {type(error).__name__}") from None
+        await self._connected()
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                **self._options, acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024,
+                max_request_size=16 * 1024 * 1024,
+            )  # fmt: skip
+            try:
+                await producer.start()
+            except KafkaError as error:
+                await producer.stop()
+                raise BrokerUnavailable(f"producer: {type(error).__name__}") from None
+            self._producer = producer
+        return self._producer
 
     async def deliver(self, decisions: Sequence[Decision]) -> None:
         """See `Outbox.deliver`."""
+        producer = await self._connected()
+        # Two awaits: the first queues the record, the second is the broker's acknowledgement.
+        queued: list[asyncio.Future[Any]] = []
+        fault: BaseException | None = None
         try:
-            # Two awaits: the first queues the record, the second is the broker's acknowledgement.
-            queued = [await self._send(record) for d in decisions for record in d.outgoing]
-            await asyncio.gather(*queued)
-        except (MessageSizeTooLargeError, RecordTooLargeError, KafkaError) as error:
-            raise BrokerUnavailable(f"producer: {type(error).__name__}") from None
+            for record in (record for d in decisions for record in d.outgoing):
+                queued.append(await self._send(producer, record))
+        except KafkaError as error:
+            fault = error
+        answers = await asyncio.gather(*queued, return_exceptions=True)
+        fault = fault or next((a for a in answers if isinstance(a, BaseException)), None)
+        if fault is None:
+            return
+        # A producer that failed may be fenced or out of sequence for good: the next try gets a new one.
+        self._producer = None
+        with suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(producer.stop(), STOP_S)
+        if not isinstance(fault, KafkaError):
+            raise fault
+        raise BrokerUnavailable(f"producer: {type(fault).__name__}") from None
 
-    async def _send(self, record: Outgoing) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = await self._producer.send(
-            self._topics[record.subject], record.value, key=record.key
-        )
+    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = await producer.send(self._topics[record.subject], record.value, key=record.key)
         return future
 
     async def stop(self) -> None:
         """See `Outbox.stop`."""
-        await self._producer.stop()
+        if self._producer is not None:
+            await self._producer.stop()
 
 
 class MemoryOutbox:
