@@ -33,16 +33,15 @@ from stream.coding import (
     Route,
     Targeting,
     TaskState,
-    Uncoded,
     Underlying,
     Versions,
-    Why,
     coded_record,
     dead_letter_record,
     task_record,
 )
 from stream.errors import CoreFailed, InfrastructureError, InputError
 from stream.nomenclature import edits, icd10
+from stream.pipeline.lines import levels, without_nothing
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.sealing import Keyring
@@ -52,7 +51,6 @@ from stream.targeting.target import target, unknown_share
 from stream.wire import Wire
 
 Answers = Mapping[LineRequest, LineAnswer]
-_NOTHING = frozenset(["R98", "R99"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,42 +283,3 @@ class Core:
             death_date=c.death_date, sex=c.sex, age=c.age, place=c.place, residence=c.residence, source=c.source,
             form=c.form, manner=c.manner, origin=prepared.incoming.origin, received_at=c.received_at,
         )  # fmt: skip
-
-
-def without_nothing(
-    part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...]
-) -> tuple[tuple[CodedLine, ...], tuple[CodedLine, ...]]:
-    """Words that only say that somebody died, or that nobody knows why, coded where nothing else is, else not.
-
-    R98 and R99 are for certificates that report no cause at all (WHO ICD-10, volume 1).
-    """
-    if all(e.code in _NOTHING for line in (*part1, *part2) for e in line.entities):
-        return part1, part2
-
-    def cleaned(line: CodedLine) -> CodedLine:
-        empty = [e for e in line.entities if e.code in _NOTHING]
-        if not empty:
-            return line
-        place = {k: n for n, k in enumerate(k for k, e in enumerate(line.entities) if e.code not in _NOTHING)}
-        kept = tuple(
-            replace(e, due_to=place.get(e.due_to) if e.due_to is not None else None)
-            for e in line.entities
-            if e.code not in _NOTHING
-        )
-        said = tuple(Uncoded(e.start, e.end, Why.NOT_A_CAUSE) for e in empty)
-        return replace(line, entities=kept, uncoded=tuple(sorted((*line.uncoded, *said), key=lambda u: u.start)))
-
-    return tuple(map(cleaned, part1)), tuple(map(cleaned, part2))
-
-
-def levels(line: CodedLine) -> list[list[int]]:
-    """Entities of a line as the lines that they would have made: effects first, each cause below what it caused.
-
-    WHO volume 2, 4.2.1: causes joined by "due to" on one line are read as if the second stood on the line below.
-    """
-    depth = [0] * len(line.entities)
-    for _ in line.entities:
-        for k, entity in enumerate(line.entities):
-            if entity.due_to is not None and entity.due_to != k and depth[entity.due_to] <= depth[k]:
-                depth[entity.due_to] = min(depth[k] + 1, len(line.entities))
-    return [[k for k, d in enumerate(depth) if d == level] for level in sorted(set(depth))]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.coding import CodedLine, Entity, Method, Uncoded, Why
-from stream.pipeline.core import levels, without_nothing
+from stream.pipeline.lines import levels, without_nothing
 
 from .core import coded
 
