@@ -223,10 +223,10 @@ class Certificate:
     place: Place = field(default_factory=Place)
     residence: Residence = field(default_factory=Residence)
     manner: Manner | None = None
-    pregnancy: Annotated[str, Field(max_length=64)] | None = None
+    pregnancy: Annotated[str, Field(max_length=64, pattern="^[A-Z0-9_]+$")] | None = None
     work_accident: bool | None = None
     accident_place: AnyText | None = None
-    autopsy: Annotated[str, Field(max_length=64)] | None = None
+    autopsy: Annotated[str, Field(max_length=64, pattern="^[A-Z0-9_]+$")] | None = None
     surgery: Surgery | None = None
     neonatal: Neonatal | None = None
 

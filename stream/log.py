@@ -8,9 +8,12 @@ arguments, because arguments may hold a payload.
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -96,6 +99,10 @@ def configure(level: str = "info", form: str = "auto") -> None:
         level: debug, info, warning or error.
         form: json, console, or auto (console on a terminal, json elsewhere).
     """
+    # What nobody catches would be printed with its message: by a thread, by the interpreter, by a destructor.
+    threading.excepthook = _thread_died
+    sys.excepthook = _uncaught
+    sys.unraisablehook = _unraisable
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     shared: list[Any] = [
@@ -123,6 +130,22 @@ def configure(level: str = "info", form: str = "auto") -> None:
     # Both tell each fetch and each heartbeat at INFO.
     for chatty in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _thread_died(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is not SystemExit:
+        structlog.get_logger("causa.thread").error("a thread died", exc_info=args.exc_value)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt) or os.environ.get("CAUSA_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        structlog.get_logger("causa").critical("the process died", exc_info=error)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    structlog.get_logger("causa").warning("an exception was ignored", exc_info=args.exc_value)
 
 
 class _ForeignOnly(_Template):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from stream.errors import InvalidSettings
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 CODED = Counter("causa_coded_total", "Certificates coded and acknowledged by the broker", ["route", "modality"])
@@ -18,6 +20,17 @@ BREAKER = Gauge("causa_breaker_open", "1 while the model's circuit breaker holds
 
 
 def serve(port: int) -> None:
-    """Serve `/metrics` on a port; nothing when it is 0."""
-    if port:
+    """Serve `/metrics` on a port; nothing when it is 0.
+
+    Raises:
+        InvalidSettings: somebody else listens there, or it is no port.
+    """
+    if not port:
+        return
+    try:
         start_http_server(port)
+    except (OSError, OverflowError) as error:
+        raise InvalidSettings(
+            f"worker.metrics_port {port} is in use or out of range",
+            hint="set CAUSA_WORKER__METRICS_PORT to a free port for each worker of this machine; 0 is off",
+        ) from error

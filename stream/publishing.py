@@ -26,6 +26,7 @@ from stream.wire import Wire
 SUBJECT = "certificates"
 BURST_S = 0.05  # how far a late sender may catch up on its rate, seconds
 SHOWN = 10  # bad rows that a report names
+STOP_S = 10.0  # how long a broker may still take to acknowledge once a stop is asked for, seconds
 
 
 @dataclass(slots=True)
@@ -80,6 +81,7 @@ async def publish(
     stop: asyncio.Event | None = None,
     report: Report | None = None,
     now: Callable[[], datetime] = utc_now,
+    stop_s: float = STOP_S,
 ) -> Report:
     """Sends the certificates of `rows` and waits until the broker has acknowledged them all.
 
@@ -90,9 +92,10 @@ async def publish(
         topic: where they go, each under its certificate_id.
         rate: certificates a second; None is as fast as the broker takes them.
         limit: most certificates to send.
-        stop: when set, no more is sent; what was sent is waited for.
+        stop: when set, no more is sent; what was sent is waited for, `stop_s` at most.
         report: filled as it goes, for progress bars.
         now: time of receipt of a certificate that bears none.
+        stop_s: longest wait for the broker after `stop`, seconds.
 
     Raises:
         BrokerUnavailable: the broker did not take or acknowledge a record; `report` tells how many it did.
@@ -102,34 +105,51 @@ async def publish(
     window = Window()
     begun, taken = time.monotonic(), 0
     ahead = ReadAhead(rows)
+    patience = asyncio.timeout(None)
+    watch = asyncio.create_task(_bounded(patience, stop, stop_s))
     try:
-        while (limit is None or taken < limit) and (row := await ahead.next(stop)) is not None:
-            report.seconds, report.read, report.sent = time.monotonic() - begun, row.end, window.acknowledged
-            try:
-                if row.error or row.certificate is None:
-                    raise row.error or InvalidCertificate("an empty row")
-                key, value = row.certificate.certificate_id, wire.encode(SUBJECT, _record(row.certificate, now))
-                if pace and await _slept(pace.wait_s(), stop):
-                    break
-                await window.room()
-                window.add(await producer.send(topic, value=value, key=key.encode()))
-                taken += 1
-            except MessageSizeTooLargeError:
-                report.reject(row.number, OversizedText("more bytes than the broker takes"))
-            except InputError as error:
-                report.reject(row.number, error)
-        await window.drained()
+        async with patience:
+            while (limit is None or taken < limit) and (row := await ahead.next(stop)) is not None:
+                report.seconds, report.read, report.sent = time.monotonic() - begun, row.end, window.acknowledged
+                try:
+                    if row.error or row.certificate is None:
+                        raise row.error or InvalidCertificate("an empty row")
+                    key, value = row.certificate.certificate_id, wire.encode(SUBJECT, _record(row.certificate, now))
+                    if pace and await _slept(pace.wait_s(), stop):
+                        break
+                    await window.room()
+                    window.add(await producer.send(topic, value=value, key=key.encode()))
+                    taken += 1
+                except MessageSizeTooLargeError:
+                    report.reject(row.number, OversizedText("more bytes than the broker takes"))
+                except InputError as error:
+                    report.reject(row.number, error)
+            await window.drained()
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise BrokerUnavailable(
+            f"Kafka does not answer: {window.acknowledged} acknowledged; the others may or may not be there",
+            hint="causa status",
+        ) from None
     except KafkaError as error:
         raise BrokerUnavailable(
             f"Kafka stopped taking certificates after {window.acknowledged}: {type(error).__name__}",
             hint="is the broker up, and the topic created? causa status, causa topics check",
         ) from error
     finally:
+        watch.cancel()
         ahead.close()
         report.sent = window.acknowledged
         report.seconds = time.monotonic() - begun
     report.stopped = stop.is_set()
     return report
+
+
+async def _bounded(patience: asyncio.Timeout, stop: asyncio.Event, seconds: float) -> None:
+    """Lets `patience` end so many seconds after `stop`."""
+    await stop.wait()
+    patience.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def repeated(rows: Callable[[], Iterator[Row]], times: int) -> Iterator[Row]:

@@ -99,18 +99,29 @@ class LocalRegistry:
     """Registry in a file beside the schemas: no server needed.
 
     Raises:
-        InvalidData: the current schema of a subject has not been frozen (`causa schemas freeze`).
+        InvalidData: the folder holds no registry, or the current schema of a subject has not been frozen (`causa schemas
+            freeze`).
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        index = json.loads((folder / "registry.json").read_text(encoding="utf-8"))
-        self._files: dict[int, str] = {int(i): row["file"] for i, row in index["schemas"].items()}
+        self._files: dict[int, str] = {}
         self._latest: dict[str, int] = {}
-        for i, row in sorted((int(i), row) for i, row in index["schemas"].items()):
-            self._latest[row["subject"]] = i
         self._cache: dict[int, Schema] = {}
-        for subject, schema in load_schemas(folder).items():
+        try:
+            self._read()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidData(
+                f"{folder} holds no registry of schemas that can be read: {type(error).__name__}",
+                hint="CAUSA_REGISTRY__SCHEMAS names the folder of registry.json",
+            ) from error
+
+    def _read(self) -> None:
+        index = json.loads((self._folder / "registry.json").read_text(encoding="utf-8"))
+        for i, row in sorted((int(i), row) for i, row in index["schemas"].items()):
+            self._files[i] = row["file"]
+            self._latest[row["subject"]] = i
+        for subject, schema in load_schemas(self._folder).items():
             if subject not in self._latest or self.by_id(self._latest[subject]) != schema:
                 raise InvalidData(
                     f"schema {subject} differs from its newest frozen version", hint="causa schemas freeze"

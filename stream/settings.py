@@ -13,12 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from stream.errors import InvalidSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_PORTS = range(1, 65_536)
 
 
 class Tls(BaseModel):
@@ -76,6 +78,16 @@ class Kafka(BaseModel):
     replication: int = Field(1, ge=1)
     request_timeout_s: float = Field(20.0, gt=0)
 
+    @field_validator("bootstrap")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        addresses = [address.strip() for address in value.split(",")] if value.strip() else []
+        for address in addresses:
+            found = _ADDRESS.fullmatch(address)
+            if found is None or int(found[1]) not in _PORTS:
+                raise ValueError("is not host:port[,host:port]")
+        return ",".join(addresses)
+
 
 class Triton(BaseModel):
     """The model server; an empty url means the embedded one."""
@@ -123,7 +135,7 @@ class Worker(BaseModel):
     cache_lines: int = Field(50_000, ge=0, description="coded lines remembered for one model version; 0 is off")
     session_timeout_s: float = Field(20.0, gt=0)
     stop_s: float = Field(15.0, gt=0, description="time to finish what is in flight after SIGTERM")
-    metrics_port: int = Field(0, ge=0, description="Prometheus port; 0 is off")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Prometheus port; 0 is off")
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
 
@@ -169,6 +181,8 @@ class Settings(BaseSettings):
             raise ValueError("sealing.active names no key of sealing.keys")
         if self.kafka.sasl.mechanism and not self.kafka.sasl.username:
             raise ValueError("kafka.sasl.mechanism is set without kafka.sasl.username")
+        if (self.kafka.sasl.mechanism or self.kafka.tls.enabled) and not self.kafka.bootstrap:
+            raise ValueError("kafka.sasl/tls need kafka.bootstrap: the embedded broker has neither")
         return self
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from stream.errors import BrokerUnavailable, InvalidData
 from stream.settings import Settings
@@ -70,6 +70,20 @@ async def create(options: Mapping[str, Any], topics: tuple[Topic, ...], replicat
                     raise BrokerUnavailable(f"topic {name} cannot be created: {fault.__name__}")
             missing = [t for t in missing if t.name not in faults]
         return [t.name for t in missing]
+
+
+async def delete(options: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Delete topics with all that they hold; one that is not there is none to delete.
+
+    Raises:
+        BrokerUnavailable: the broker refuses or does not answer.
+    """
+    async with _admin(options) as admin:
+        answer = await admin.delete_topics(list(names))
+        for name, code in answer.topic_error_codes:
+            fault = for_code(code)
+            if code and fault is not UnknownTopicOrPartitionError:
+                raise BrokerUnavailable(f"topic {name} cannot be deleted: {fault.__name__}")
 
 
 async def missing(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,37 @@ def test_report_is_told_with_its_exit_status() -> None:
     assert command_line.tell(bad, console) == 1
     assert command_line.tell(Report(stopped=True), console) == 130
     assert "line 7: INVALID_CERTIFICATE not UTF-8 (iconv)" in out.getvalue() and "11 not shown" in out.getvalue()
+
+
+def test_a_long_report_is_not_wrapped() -> None:
+    out = io.StringIO()
+    command_line.tell(
+        Report(bad=1, first_bad=[(1, InvalidCertificate("part1.0.text: string_type " * 9))], seconds=1.0),
+        Console(file=out),
+    )
+    assert len(out.getvalue().splitlines()) == 3
+
+
+@pytest.mark.servers
+def test_ctrl_c_ends_it_though_the_broker_hangs(tmp_path: Path, installed: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"certificate_id": "A", "part1": ["x"]}\n' * 100_000, encoding="utf-8")
+    with KafkaServer(Settings(home=tmp_path / "home")) as server:
+        asyncio.run(make(server, "hangs"))
+        process = run(server, str(tmp_path / "a.jsonl"), "--topic", "hangs", "--rate", "500")
+        time.sleep(4)
+        pid = server.status().pid
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(1)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            process.kill()
+    assert time.monotonic() - began > 5 and process.returncode not in (0, 130)
+    assert "stopping; Ctrl-C again to give up" in told and "the others may or may not be there" in told
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,36 @@ async def test_failure_of_the_broker_ends_it() -> None:
     assert report.sent == 40
 
 
+@pytest.mark.parametrize("most", [5, 1_000_000], ids=["waits for room", "waits for the end"])
+async def test_a_broker_that_hangs_does_not_hold_a_stop(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr("stream.publishing.Window", lambda: Window(most))
+    stop, report, producer = asyncio.Event(), Report(), MemoryProducer()
+    rows = good(10)
+
+    async def hang() -> None:
+        while len(producer.sent) < 2:
+            await asyncio.sleep(0.001)
+        producer.latency_s = 1_000.0
+        while len(producer.sent) < min(most, 10):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+        stop.set()
+
+    hanging = asyncio.create_task(hang())
+    began = time.monotonic()
+    with pytest.raises(BrokerUnavailable, match=r"\d acknowledged; the others may or may not be there"):
+        await sent(rows, producer, rate=100.0, stop=stop, stop_s=0.3, report=report)
+    await hanging
+    assert 0.3 < time.monotonic() - began < 5 and 0 < report.sent < len(producer.sent)
+
+
+async def test_a_stop_waits_for_what_was_sent() -> None:
+    stop, producer = asyncio.Event(), MemoryProducer(latency_s=0.2)
+    asyncio.get_running_loop().call_later(0.1, stop.set)
+    report, _ = await sent(good(10_000), producer, rate=200.0, stop=stop, stop_s=5)
+    assert report.stopped and 0 < report.sent == len(producer.sent) < 10_000
+
+
 async def test_failure_of_the_last_record_is_seen() -> None:
     with pytest.raises(BrokerUnavailable):
         await sent(good(1), MemoryProducer(fails_after=0, latency_s=0.01))
@@ -203,7 +233,7 @@ def test_client_options(kafka: dict[str, Any], protocol: str) -> None:
     assert ("ssl_context" in options) == ("SSL" in protocol.split("_")) and ("sasl_mechanism" in options) == (
         "SASL" in protocol
     )
-    embedded = client_options(Settings.model_validate({"kafka": kafka}), "127.0.0.1:1")
+    embedded = client_options(Settings(), "127.0.0.1:1")
     assert not any(name.startswith(("sasl", "ssl", "security")) for name in embedded)
 
 

@@ -37,7 +37,7 @@ def leaves(model: BaseModel, prefix: str = "CAUSA_") -> Iterator[tuple[str, obje
 
 OTHER = {
     "CAUSA_KAFKA__SASL__MECHANISM": "", "CAUSA_LOG_LEVEL": "debug", "CAUSA_LOG_FORMAT": "json",
-    "CAUSA_SEALING__KEYS": json.dumps({"a": "b"}), "CAUSA_SEALING__ACTIVE": "",
+    "CAUSA_SEALING__KEYS": json.dumps({"a": "b"}), "CAUSA_SEALING__ACTIVE": "", "CAUSA_KAFKA__BOOTSTRAP": "other:9092",
 }  # fmt: skip
 
 
@@ -56,6 +56,8 @@ def changed(name: str, value: object) -> str:
 def test_every_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, default: object) -> None:
     assert dict(leaves(load()))[name] == default
     if changed(name, default):
+        if name == "CAUSA_KAFKA__TLS__ENABLED":
+            monkeypatch.setenv("CAUSA_KAFKA__BOOTSTRAP", "other:9092")  # the embedded broker speaks no TLS
         monkeypatch.setenv(name, changed(name, default))
         assert dict(leaves(load()))[name] != default
 
@@ -94,6 +96,8 @@ def test_the_embedded_servers_are_the_default() -> None:
         ("CAUSA_KAFKA__TLS__ENABLED", SECRET),
         ("CAUSA_KAFKA__TOPICS__CODED", None),
         ("CAUSA_LOG_LEVEL", SECRET),
+        ("CAUSA_WORKER__METRICS_PORT", "65536"),
+        *(("CAUSA_KAFKA__BOOTSTRAP", value) for value in (SECRET, "a:b:c,,", "a:1,", "a:0", "a:65536", "http://a:1", ":1")),
         ("CAUSA_SEALING__KEYS", f'{{"a": ["{SECRET}"]}}'),
         ("CAUSA_SEALING__ACTIVE", SECRET),
         ("CAUSA_SEALING__KEYS", SECRET),
@@ -117,6 +121,24 @@ def test_a_login_needs_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSettings, match=r"kafka\.sasl\.username") as failure:
         load()
     assert SECRET not in failure.value.message
+
+
+@pytest.mark.parametrize("value", ["", " ", "a:1", "127.0.0.1:9092", "[::1]:9092", "a.example:1, b-2.example:65535"])
+def test_brokers_are_addresses(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CAUSA_KAFKA__BOOTSTRAP", value)
+    assert load().kafka.bootstrap == value.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"SASL__MECHANISM": "PLAIN", "SASL__USERNAME": "u"}, {"TLS__ENABLED": "true"}], ids=["sasl", "tls"]
+)
+def test_a_login_or_tls_needs_a_broker_of_ones_own(monkeypatch: pytest.MonkeyPatch, fields: dict[str, str]) -> None:
+    for name, value in fields.items():
+        monkeypatch.setenv(f"CAUSA_KAFKA__{name}", value)
+    with pytest.raises(InvalidSettings, match=r"kafka\.sasl/tls need kafka\.bootstrap"):
+        load()
+    monkeypatch.setenv("CAUSA_KAFKA__BOOTSTRAP", "broker:9093")
+    load()
 
 
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:

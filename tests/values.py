@@ -33,7 +33,7 @@ MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.
 )
 DATES = st.dates(date(1900, 1, 1), date(2100, 1, 1))
 
-NAMES = st.none() | st.text("ABCé '", max_size=20)
+NAMES = st.none() | st.text("ABC19_", min_size=1, max_size=20)
 SEALED = st.builds(Sealed, PRINTABLE, st.binary(min_size=12, max_size=12), st.binary(max_size=40))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from rich.console import Console
 
 from stream.coding import Route
@@ -19,7 +17,7 @@ def command() -> None:
     Example: `causa demo` (or `make demo`, which installs first)
     """
     console = Console(highlight=False)
-    outcome = asyncio.run(run.demonstrate(load(), console))
+    outcome = run.demonstrate(load(), console)
     tally = outcome.tally
     console.print()
     sources = {c.certificate_id: c for c in run.samples()}

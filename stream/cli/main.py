@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 import stream
+from stream import log
 from stream.cli import code, demo, publish, schemas, servers, tail, topics, underlying, worker
 from stream.errors import CausaError, InfrastructureError, SetupError
 
@@ -50,6 +51,7 @@ def main(version: bool = typer.Option(False, "--version", callback=_version, is_
 
 def run() -> None:
     """Entry point of the command."""
+    log.configure("warning", "auto")  # on stderr: standard output is for answers; `worker` sets its own level
     try:
         app()
     except CausaError as error:

@@ -23,7 +23,7 @@ from stream.settings import Settings, load
 from stream.wire import Wire
 
 INTERRUPTED = 130
-_STOP_S = 10.0
+_STOP_S, _GIVE_UP_S = 10.0, 1.0
 
 
 def command(
@@ -39,7 +39,8 @@ def command(
 
     Examples: `causa publish deaths.csv`, `causa publish deaths.jsonl --rate 50`, `zcat old.jsonl.gz | causa publish -`
 
-    Exit status: 0 all sent; 1 some rows could not be read (the others are sent); 130 stopped by Ctrl-C.
+    Exit status: 0 all sent; 1 some rows could not be read (the others are sent); 130 stopped by Ctrl-C;
+    3 the broker does not answer, not within 10 s after Ctrl-C either.
     """
     if loop > 1 and file == STANDARD:
         raise InvalidSettings("standard input cannot be read twice", hint="--loop wants a file")
@@ -56,15 +57,21 @@ def command(
 def tell(report: Report, console: Console) -> int:
     """Prints how a publication went; its exit status."""
     rate = report.sent / report.seconds if report.seconds else 0.0
-    console.print(f"{report.sent:,} certificates published in {report.seconds:.1f} s ({rate:,.0f}/s)", highlight=False)
+    console.print(
+        f"{report.sent:,} certificates published in {report.seconds:.1f} s ({rate:,.0f}/s)",
+        highlight=False,
+        soft_wrap=True,
+    )
     for number, error in report.first_bad:
         hint = f" ({error.hint})" if error.hint else ""
-        console.print(f"  line {number}: {error.code} {error}{hint}", style="yellow", highlight=False, markup=False)
+        told = f"  line {number}: {error.code} {error}{hint}"
+        console.print(told, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if report.bad:
         more = report.bad - len(report.first_bad)
-        console.print(f"{report.bad:,} bad rows not published" + (f", {more:,} not shown" if more else ""), style="red")
+        told = f"{report.bad:,} bad rows not published" + (f", {more:,} not shown" if more else "")
+        console.print(told, style="red", soft_wrap=True)
     if report.stopped:
-        console.print("stopped; what was sent is acknowledged")
+        console.print("stopped; what was sent is acknowledged", soft_wrap=True)
         return INTERRUPTED
     return 1 if report.bad else 0
 
@@ -92,7 +99,8 @@ async def _publish(
     producer = await _producer(settings)
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        running.add_signal_handler(number, _ask, stop)
+        running.add_signal_handler(number, _ask, stop, console)
+    patience = _STOP_S
     try:
         with _Bar(report, console, limit, size(file), loop) as bar:
             shown = asyncio.create_task(bar.follow())
@@ -107,21 +115,26 @@ async def _publish(
                     stop=stop,
                     report=report,
                 )
+            except (BrokerUnavailable, asyncio.CancelledError):
+                patience = _GIVE_UP_S  # the broker has been waited for, or a second Ctrl-C says not to
+                raise
             finally:
                 shown.cancel()
                 bar.update()
     finally:
         with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(producer.stop(), _STOP_S)
+            await asyncio.wait_for(producer.stop(), patience)
         for number in (signal.SIGINT, signal.SIGTERM):
             running.remove_signal_handler(number)
     return report
 
 
-def _ask(stop: asyncio.Event) -> None:
+def _ask(stop: asyncio.Event, console: Console) -> None:
     """First signal: end in order. The second has its usual force."""
+    console.print("stopping; Ctrl-C again to give up", soft_wrap=True)
     stop.set()
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:

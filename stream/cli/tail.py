@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream import kafka
+from stream.cli.output import utf8_stdout
 from stream.embedded.servers import Embedded
 from stream.errors import BadAvro, BrokerUnavailable, InputError, InvalidSettings
 from stream.registry import SUBJECTS, open_registry
@@ -39,6 +41,7 @@ def command(
     if subject not in SUBJECTS:
         raise InvalidSettings(f"{subject} is no topic of Causa", hint=", ".join(SUBJECTS))
     settings = load()
+    utf8_stdout()
     try:
         asyncio.run(_tail(settings, subject, last, beginning, limit, follow, text))
     except KafkaError as error:
@@ -100,14 +103,34 @@ def _readable(wire: Wire, subject: str, record: Any, text: bool) -> Any:
 
 
 _TEXTS = frozenset({"text", "interval", "reason", "mother", "accident_place", "payload"})
+_CODES = {
+    # Avro takes any string here, and a dead letter may bear any key: they are shown where they can be no sentence.
+    "pregnancy": re.compile(r"[A-Z0-9_]{1,64}"),
+    "autopsy": re.compile(r"[A-Z0-9_]{1,64}"),
+    **dict.fromkeys(
+        ("certificate_id", "key", "parts", "form_version", "department", "commune"), re.compile(r"[\x21-\x7e]{1,128}")
+    ),
+}
 
 
 def _hidden(value: Any, name: str = "") -> Any:
+    """The value without what a certificate says; `name` is the field that holds it."""
     if isinstance(value, dict):
-        return {key: _hidden(item, key) for key, item in value.items()}
-    if isinstance(value, list):
+        # Sealed text is hidden too, but for the id of its key.
+        return {key: _hidden(item, name if name in _TEXTS and key != "key_id" else key) for key, item in value.items()}
+    if isinstance(value, list | tuple):
         return [_hidden(item, name) for item in value]
-    return f"[{len(value)} hidden]" if name in _TEXTS and isinstance(value, str | bytes) else value
+    if isinstance(value, str | bytes) and _tells(value, name):
+        return f"[{len(value)} hidden]"
+    return value
+
+
+def _tells(value: str | bytes, name: str) -> bool:
+    """Whether a field's value may say what a certificate says."""
+    if name not in _CODES:
+        return name in _TEXTS
+    written = value.decode("latin-1") if isinstance(value, bytes) else value
+    return _CODES[name].fullmatch(written) is None
 
 
 def _plain(value: Any) -> Any:

@@ -30,17 +30,19 @@ def command(
     log.configure(settings.log_level, settings.log_format)
     endpoints = Embedded(settings).endpoints()
     # Faust is imported here: it costs a second that no other command should pay.
-    from stream.worker.app import Worker
+    from stream.worker.app import Worker, leave
 
-    async def work() -> int:
-        return await Worker(settings, endpoints.bootstrap, endpoints.triton).run()
+    async def work() -> None:
+        try:
+            status = await Worker(settings, endpoints.bootstrap, endpoints.triton).run()
+        except CausaError:
+            raise
+        except Exception as error:  # its message and its traceback may quote a certificate: the log shows neither
+            structlog.get_logger("causa.worker").error("worker crashed", exc_info=error)
+            status = 1
+        # Left from inside the coroutine: behind it asyncio.run waits for every task, and the interpreter for Faust's
+        # threads, which know no deadline when the broker hangs. Nothing is lost by it: what is delivered is
+        # acknowledged by now, and what is not will be read again.
+        leave(status)
 
-    try:
-        status = asyncio.run(work())
-    except CausaError:
-        raise
-    except Exception as error:  # its message and its traceback may quote a certificate: the log shows neither
-        structlog.get_logger("causa.worker").error("worker crashed", exc_info=error)
-        status = 1
-    if status:
-        raise typer.Exit(status)
+    asyncio.run(work())

@@ -56,7 +56,7 @@ class Coder:
         floor: a model's proposal below this probability is left uncoded.
     """
 
-    def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.3) -> None:
+    def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.35) -> None:
         self._nomenclature = nomenclature
         self._confidence = confidence
         self._floor = floor
@@ -146,7 +146,7 @@ class Coder:
                 evidence = Evidence(match.kind, match.size, match.coverage, t.probs[0])
                 machine.append(self._proposal(match.start, match.end, code, evidence, match.source, others))
             else:
-                evidence = Evidence(None, model=t.probs[0], rival=against_model)
+                evidence = Evidence(None, model=t.probs[0], rival=against_model, care=_care(code))
                 machine.append(self._proposal(t.start, t.end, code, evidence, model, others))
         return rules, machine
 
@@ -210,6 +210,11 @@ def _settled(
             best[key] = p
     chosen_ids = {id(p) for p in best.values()}
     return [p for p in aged if id(p) in chosen_ids]
+
+
+def _care(code: str) -> bool:
+    """Whether a code is a complication or an adverse effect of care (WHO ICD-10, T80-T88, Y40-Y84 and their kin)."""
+    return "Y40" <= code[:3] <= "Y84" or "T80" <= code[:3] <= "T88" or code[:3] in ("T66", "J95") or code == "D68.3"
 
 
 def _mean(side: Sequence[Proposal]) -> float:

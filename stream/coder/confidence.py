@@ -37,6 +37,7 @@ class Evidence:
         model: the model's probability for this code, None when it does not propose it.
         rival: the other side's strength where it says another code: the model's probability against a rule; for a
             model's proposal 1 against a whole expression, 0.5 against a lesser match; 0 when nothing contradicts.
+        care: whether the code is a complication of care: the model hears one in every treatment that is mentioned.
     """
 
     kind: Kind | None
@@ -44,6 +45,7 @@ class Evidence:
     coverage: float = 0.0
     model: float | None = None
     rival: float = 0.0
+    care: bool = False
 
     def features(self) -> dict[str, float]:
         """Named features of the logistic function."""
@@ -56,6 +58,8 @@ class Evidence:
             side = "both" if self.kind is not None else "model"
             found[side] = 1.0
             found[f"{side}:logit"] = logit(self.model)
+            if self.care and self.kind is None:
+                found["model:care"] = 1.0
         if self.rival:
             found["rival"] = 1.0
             found["rival:logit" if self.kind is not None else "rival:strength"] = (

@@ -225,8 +225,9 @@ class Core:
         return Decision(incoming, (record,), letter=letter)
 
     def silence_rules(self) -> None:
-        """Code with the model alone: for measuring what each coder gives."""
+        """Code with the model alone, whatever its confidence: for measuring what each coder gives."""
         self._rules = rules.RuleCoder((), (), frozenset(), "none")
+        self._coder = Coder(self._nomenclature, confidence.load(), floor=0.0)
 
     def _encode(self, subject: str, record: dict[str, object]) -> bytes:
         # Offline there is no wire: the caller takes the value itself.

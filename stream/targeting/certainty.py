@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from stream.coder.confidence import logit, read_weights
-from stream.coding import CodedLine, Underlying
+from stream.coding import CodedLine, Underlying, Why
 
 WEIGHTS = Path(__file__).with_name("certainty.json")
 
@@ -32,8 +32,11 @@ def features(
     weak = min((e.confidence for line in part1 for e in line.entities), default=0.5)
     # The entity that gave the cause counts most; a cause made by a rule has no entity of its own.
     own = max((e.confidence for line in (*part1, *part2) for e in line.entities if e.code == cause.code), default=weak)
+    # A line of Part I that says something and got no code may hold the very cause.
+    silent = any(not line.entities and any(u.why is Why.UNKNOWN_WORDS for u in line.uncoded) for line in part1)
     return {
         "one": 1.0,
+        "silent": float(silent),
         "selection": logit(cause.confidence),
         "own": logit(own),
         "weakest": logit(weak),

@@ -7,14 +7,20 @@ is its only batching that does not acknowledge on an exception. The rest is in `
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
+import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 import structlog
 from faust.types import EventT
+from mode.threads import ServiceThread
 
 from stream import kafka, metrics
 from stream import topics as declared_topics
@@ -34,7 +40,8 @@ from stream.worker.subjects import subject_topics
 
 log = structlog.get_logger("causa.worker")
 READY_POLL_S = 0.5
-LAST_RESORT_S = 4.0
+LAST_RESORT_S = 3.0
+BLOCKED_S = 0.5
 
 
 class Worker:
@@ -83,41 +90,56 @@ class Worker:
             loop.add_signal_handler(number, stopping.set)
         metrics.serve(self._settings.worker.metrics_port)
         stop = asyncio.create_task(stopping.wait())
+        log.info("worker starting", group=self._settings.worker.group, model=self._triton.version)
+        prepared = asyncio.create_task(self._prepare())
+        await asyncio.wait({stop, prepared}, return_when=asyncio.FIRST_COMPLETED)
+        if not prepared.done():
+            prepared.cancel()
+            log.info("worker stopped", state="never started")
+            return 0
+        prepared.result()
+        courier = self._flow.start()
+        crash = asyncio.create_task(self._join())
+        await asyncio.wait({stop, courier, crash}, return_when=asyncio.FIRST_COMPLETED)
+        fault = next((t.exception() for t in (courier, crash) if t.done() and not t.cancelled()), None)
+        crashed = courier.done() or crash.done()  # asked now: closing ends the app as well
+        if crashed:
+            log.error("worker crashed; what is not acknowledged will be read again", exc_info=fault)
+        drained = False if courier.done() else await self._flow.drain(self._settings.worker.stop_s)
+        status = 0 if drained and not crashed else 1
+        await self._close(status)
+        log.info("worker stopped", state="drained" if drained else "not drained")
+        return status
+
+    async def _prepare(self) -> None:
+        """All that comes before the group is joined."""
         absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
         if absent:
             raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
-        if not await self._model_ready(stopping):
-            stop.cancel()
-            return 0
+        await self._model_ready()
         await self._outbox.start()
-        courier = self._flow.start()
-        await self._app.start()
-        crash = asyncio.create_task(self._app.wait_until_stopped())
-        log.info("worker started", group=self._settings.worker.group, model=self._triton.version)
-        await asyncio.wait({stop, courier, crash}, return_when=asyncio.FIRST_COMPLETED)
-        fault = courier.exception() if courier.done() and not courier.cancelled() else None
-        crashed = fault is not None or crash.done()  # asked now: closing ends the app as well
-        if crashed:
-            log.error("worker crashed; what is not acknowledged will be read again", exc_info=fault)
-        drained = await self._flow.drain(self._settings.worker.stop_s) if fault is None else False
-        await self._close()
-        log.info("worker stopped", state="drained" if drained else "not drained")
-        return 0 if drained and not crashed else 1
 
-    async def _model_ready(self, stopping: asyncio.Event) -> bool:
+    async def _model_ready(self) -> None:
         """Wait for the pinned model; the group is joined only then, so that no partition waits on a cold start."""
         told = False
-        while not stopping.is_set():
-            if await self._triton.ready():
-                return True
+        while not await self._triton.ready():
             if not told:
                 log.warning("waiting for the model to be served", model=self._triton.version)
                 told = True
             await asyncio.sleep(READY_POLL_S)
-        return False
 
-    async def _close(self) -> None:
+    async def _join(self) -> None:
+        """Join the group and stay until the app ends by itself."""
+        await self._app.start()
+        log.info("worker started", group=self._settings.worker.group, model=self._triton.version)
+        await self._app.wait_until_stopped()
+
+    async def _close(self, status: int) -> None:
         """Side by side: one that does not close must not take its time from the others."""
+        # Faust joins its threads without a deadline and in the loop itself: no timeout of the loop's would then run.
+        blocked = threading.Timer(LAST_RESORT_S + BLOCKED_S, _leave_blocked, (status,))
+        blocked.daemon = True
+        blocked.start()
         parts = [asyncio.create_task(part) for part in (self._app.stop(), self._outbox.stop(), self._breaker.close())]
         done, late = await asyncio.wait(parts, timeout=LAST_RESORT_S)
         for part in late:
@@ -126,6 +148,30 @@ class Worker:
         for part in done:
             if (fault := part.exception()) is not None:
                 log.warning("a connection did not close cleanly", exc_info=fault)
+        blocked.cancel()
+
+
+def leave(status: int) -> NoReturn:
+    """End this process now, whatever its threads and tasks wait for; what was said is written out first."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a closed pipe keeps nobody here
+            stream.flush()
+    logging.shutdown()
+    os._exit(status)
+
+
+def _leave_blocked(status: int) -> None:
+    log.warning("a connection did not close in time")
+    log.info("worker stopped", state="blocked")
+    leave(status)
+
+
+def _thread_crashed(_self: Any, _message: str, *_args: Any, **_options: Any) -> None:
+    log.error("a thread of Faust died", exc_info=sys.exc_info())
+
+
+# Its own prints message and traceback past every log.
+ServiceThread.on_crash = _thread_crashed
 
 
 def faust_app(settings: Settings, bootstrap: str) -> faust.App:

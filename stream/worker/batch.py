@@ -21,6 +21,7 @@ from stream.coder.model import CANARY, LineAnswer, LineModel, LineRequest
 from stream.errors import InfrastructureError, ModelRejected
 from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Decision, Incoming
+from stream.worker.stages import Rarely
 
 log = structlog.get_logger("causa.batch")
 HOLD_S = 1.0
@@ -52,6 +53,7 @@ class BatchProcessor:
         self._canary = canary
         self._clock = clock
         self._hold_s = hold_s
+        self._no_schema, self._no_model = Rarely(), Rarely()
 
     async def process(self, batch: Sequence[Incoming]) -> list[Decision]:
         """Decisions in the batch's order, one for each record. Never raises for a record or a server at fault."""
@@ -83,7 +85,8 @@ class BatchProcessor:
                     return await asyncio.to_thread(self._core.prepare, incoming, self._clock())
                 return self._core.prepare(incoming, self._clock())
             except InfrastructureError as error:
-                log.warning("held: a schema cannot be asked for", code=error.code)
+                if self._no_schema.due(error.code):
+                    log.warning("held: a schema cannot be asked for", code=error.code, reason=error.message)
                 await asyncio.sleep(self._hold_s)
 
     async def _ask(self, good: Sequence[Prepared]) -> tuple[dict[LineRequest, LineAnswer], set[Incoming]]:
@@ -98,7 +101,9 @@ class BatchProcessor:
             except InfrastructureError as error:
                 if not await self._canary_lives():
                     strikes = 0
-                    log.warning("held: the model fails, and so does the canary", code=error.code, batch=len(good))
+                    if self._no_model.due(error.code):
+                        told = {"code": error.code, "reason": error.message, "batch": len(good)}
+                        log.warning("held: the model fails, and so does the canary", **told)
                     await asyncio.sleep(self._hold_s)
                     continue
             if len(good) == 1:

@@ -19,6 +19,7 @@ from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Incoming
 from stream.worker.batch import BatchProcessor
 from stream.worker.outbox import Outbox
+from stream.worker.stages import Rarely
 
 log = structlog.get_logger("causa.flow")
 Acknowledge = Callable[[], None]
@@ -48,6 +49,7 @@ class Flow:
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
         self._retry_s = retry_s
         self._courier: asyncio.Task[None] | None = None
+        self._refused = Rarely()
         self.closing = False
 
     def start(self) -> asyncio.Task[None]:
@@ -88,7 +90,9 @@ class Flow:
                 await self._outbox.deliver(decisions)
                 return
             except BrokerUnavailable as error:
-                log.warning("held: the broker does not take the results", code=error.code, batch=len(decisions))
+                if self._refused.due(error.code):
+                    told = {"code": error.code, "reason": error.message, "batch": len(decisions)}
+                    log.warning("held: the broker does not take the results", **told)
                 await asyncio.sleep(self._retry_s)
 
     async def drain(self, seconds: float) -> bool:

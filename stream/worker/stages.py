@@ -11,8 +11,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -24,6 +23,25 @@ from stream.settings import Breaker, Retry
 log = structlog.get_logger("causa.model")
 ROWS = 512
 """Most lines in one request: `max_batch_size` of model_repo/coder/config.pbtxt."""
+
+
+HELD_EVERY_S = 30.0
+
+
+class Rarely:
+    """Says when a fault that lasts is to be told: at once, then each `every_s` seconds; each kind of fault for itself."""
+
+    def __init__(self, every_s: float = HELD_EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s, self._clock = every_s, clock
+        self._told: dict[str, float] = {}
+
+    def due(self, kind: str) -> bool:
+        """Whether to tell a fault of this kind (an error's code: a closed set) now."""
+        now = self._clock()
+        if kind in self._told and now - self._told[kind] < self._every_s:
+            return False
+        self._told[kind] = now
+        return True
 
 
 class MeasuredModel:
@@ -69,6 +87,7 @@ class BreakerModel:
         self._closed = asyncio.Event()
         self._closed.set()
         self._probe: asyncio.Task[None] | None = None
+        self._rarely = Rarely()
 
     @property
     def version(self) -> str:
@@ -91,15 +110,17 @@ class BreakerModel:
         except InfrastructureError as error:
             self._failures += 1
             if self._failures >= self._settings.failures and not self.open:
-                self._trip(error.code)
+                self._trip(error)
             raise
         self._failures = 0
         return answers
 
-    def _trip(self, code: str) -> None:
+    def _trip(self, error: InfrastructureError) -> None:
         self._closed.clear()
         metrics.BREAKER.set(1)
-        log.warning("the model does not answer: the stream is held", code=code, count=self._failures)
+        self._rarely.due(error.code)  # told here
+        told = {"code": error.code, "reason": error.message, "count": self._failures}
+        log.warning("the model does not answer: the stream is held", **told)
         self._probe = asyncio.create_task(self._probing(), name="breaker-probe")
 
     async def _probing(self) -> None:
@@ -107,10 +128,16 @@ class BreakerModel:
         answered = False
         while not answered:
             await asyncio.sleep(self._settings.probe_s)
-            # Whatever goes wrong, the canary is not answered; a probe that died would hold the stream for ever.
-            with suppress(Exception):
+            try:
                 await self._model.tag([LineRequest(CANARY)])
                 answered = True
+            except InfrastructureError as error:
+                if self._rarely.due(error.code):
+                    log.warning("held: the model still does not answer", code=error.code, reason=error.message)
+            except Exception as error:
+                # Whatever goes wrong, the canary is not answered; a probe that died would hold the stream for ever.
+                if self._rarely.due("INTERNAL"):
+                    log.warning("held: the model cannot be asked", exc_info=error)
         self._failures = 0
         metrics.BREAKER.set(0)
         log.warning("the model answers again", seconds=round(time.monotonic() - began, 1))
@@ -146,7 +173,8 @@ class RetryingModel:
                 if attempt == self._settings.attempts:
                     raise
                 wait = self._rng.uniform(0, limit)
-                log.info("the model failed, trying again", code=error.code, attempt=attempt, wait_s=round(wait, 3))
+                told = {"code": error.code, "reason": error.message, "attempt": attempt, "wait_s": round(wait, 3)}
+                log.info("the model failed, trying again", **told)
                 await asyncio.sleep(wait)
                 limit = min(limit * 2, self._settings.max_s)
         raise AssertionError("unreachable: the last attempt returns or raises")

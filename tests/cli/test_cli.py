@@ -181,6 +181,66 @@ def test_a_server_that_does_not_answer_has_an_exit_status_of_its_own(tmp_path: P
     assert result.returncode == 3 and result.stderr.startswith("MODEL_UNAVAILABLE: ") and "OAP" not in result.stderr
 
 
+def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP"]}), encoding="utf-8")
+    env = {
+        "CAUSA_WORKER__RETRY__ATTEMPTS": "3",
+        "CAUSA_WORKER__RETRY__FIRST_S": "0.01",
+        "CAUSA_TRITON__URL": "127.0.0.1:1",
+    }
+    result = causa("code", str(source), **env)
+    assert result.returncode == 3 and result.stdout == "" and "OAP" not in result.stderr
+    # The same with a model that fails once and then answers.
+    script = (
+        "import sys\nfrom stream.cli import code, main\nfrom stream.coder.model import MemoryModel\n"
+        "from stream.errors import ModelUnavailable\nmodel = MemoryModel({})\nmodel.failures = [ModelUnavailable('once')]\n"
+        f"code.TritonModel = lambda *_: model\nsys.argv = ['causa', 'code', {str(source)!r}]\nmain.run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY, timeout=60,
+        env={**os.environ, **env},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["certificate_id"] for line in done.stdout.splitlines()] == ["A"]
+
+
+def test_a_failed_command_leaves_the_output_as_it_was(tmp_path: Path) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP"]}), encoding="utf-8")
+    output.write_text("kept\n", encoding="utf-8")
+    env = {"CAUSA_WORKER__RETRY__ATTEMPTS": "1", "CAUSA_TRITON__URL": "127.0.0.1:1"}
+    assert causa("code", str(source), "-o", str(output), **env).returncode == 3
+    assert output.read_text(encoding="utf-8") == "kept\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_standard_output_is_utf8_whatever_the_locale() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli.main", "underlying", "-"], input=jsonl({**GOOD, "certificate_id": "Œ"}).encode(),
+        capture_output=True, check=False, cwd=REPOSITORY, env=env, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["certificate_id"] == "Œ" and "Œ".encode() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "told"),
+    [
+        (["down"], {"CAUSA_HOME": "/proc/x"}, "EMBEDDED_SERVER: home cannot be written: /proc/x"),
+        (["schemas", "check"], {"CAUSA_REGISTRY__SCHEMAS": "/nofile"}, "INVALID_DATA: /nofile holds no registry"),
+        (["topics", "check"], {"CAUSA_KAFKA__BOOTSTRAP": "a:b:c,,"}, "INVALID_SETTINGS: kafka__bootstrap"),
+        (["topics", "check"], {"CAUSA_KAFKA__TLS__ENABLED": "1"}, "INVALID_SETTINGS: settings: Value error, kafka.sasl/tls"),
+    ],
+)  # fmt: skip
+def test_faults_of_the_setup_are_told_as_such(arguments: list[str], env: dict[str, str], told: str) -> None:
+    result = causa(*arguments, **env)
+    assert result.returncode == 2 and result.stdout == "" and "Traceback" not in result.stderr
+    error, hint = result.stderr.splitlines()
+    assert error.startswith(told) and hint.startswith("hint: ")
+
+
 def test_an_unknown_form_of_output_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["code", "-", "--format", "xml"])
     assert isinstance(result.exception, InvalidSettings) and "jsonl or csv" in result.exception.hint

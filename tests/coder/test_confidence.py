@@ -32,7 +32,7 @@ def test_surer_model_alone_is_surer(one: float, other: float) -> None:
     assert FITTED(Evidence(None, model=low)) <= FITTED(Evidence(None, model=high))
 
 
-@given(st.sampled_from([Kind.WHOLE, Kind.PHRASE]), st.integers(1, 8), st.floats(0.5, 1))
+@given(st.sampled_from([Kind.WHOLE, Kind.PHRASE]), st.integers(2, 8), st.floats(0.5, 0.99))
 def test_agreement_is_surer_than_either_alone(kind: Kind, size: int, p: float) -> None:
     both = FITTED(Evidence(kind, size, 1.0, p))
     assert both >= FITTED(Evidence(kind, size, 1.0))
@@ -72,7 +72,10 @@ def test_logit_is_bounded_and_odd(p: float) -> None:
             Evidence(Kind.FUZZY, 2, 1.0, rival=0.7),
             {"one", "rules:fuzzy", "coverage", "single_word", "rival", "rival:logit"},
         ),
-        (Evidence(None, model=0.9, rival=1.0), {"one", "model", "model:logit", "rival", "rival:strength"}),
+        (
+            Evidence(None, model=0.9, rival=1.0),
+            {"one", "model", "model:logit", "model:care", "rival", "rival:strength"},
+        ),
     ],
 )
 def test_features_are_named(found: Evidence, names: set[str]) -> None:
@@ -86,7 +89,7 @@ def test_features_know_single_words() -> None:
 
 def test_packaged_weights_name_features_that_exist() -> None:
     known = {f"rules:{kind.lower()}" for kind in Kind} | {
-        "one", "coverage", "single_word", "both", "both:logit", "model", "model:logit", "rival", "rival:logit", "rival:strength",
+        "one", "coverage", "single_word", "both", "both:logit", "model", "model:logit", "model:care", "rival", "rival:logit", "rival:strength",
     }  # fmt: skip
     assert set(read_weights(confidence.WEIGHTS)) <= known
 

@@ -308,9 +308,3 @@ async def test_version_and_close_go_through(error: type[CausaError]) -> None:
     assert stack.version == "coder-7"
     await stack.close()
     assert closed == [1]
-
-
-def test_a_worker_that_is_told_to_stop_is_gone_within_20_seconds() -> None:
-    from stream.settings import Worker
-
-    assert Worker().stop_s + app.LAST_RESORT_S < 20

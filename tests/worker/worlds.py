@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -175,6 +176,7 @@ class MemoryWorld(World):
         self._log = io.StringIO()
         self._root = logging.getLogger()
         self._before = self._root.handlers[:], self._root.level
+        self._hooks = threading.excepthook, sys.excepthook, sys.unraisablehook
         log.configure("debug", "json")
         handler = self._root.handlers[0]
         assert isinstance(handler, logging.StreamHandler)
@@ -253,6 +255,7 @@ class MemoryWorld(World):
             await self.kill()
         self._root.handlers[:], level = self._before
         self._root.setLevel(level)
+        threading.excepthook, sys.excepthook, sys.unraisablehook = self._hooks
         structlog.reset_defaults()
 
 
