@@ -56,7 +56,7 @@ class Coder:
         floor: a model's proposal below this probability is left uncoded.
     """
 
-    def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.35) -> None:
+    def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.4) -> None:
         self._nomenclature = nomenclature
         self._confidence = confidence
         self._floor = floor
@@ -87,7 +87,8 @@ class Coder:
         chosen: list[Proposal] = []
         for some_matches, some_tagged in _groups(matches, known):
             chosen += self._group(some_matches, some_tagged, model)
-        chosen = sorted((p for p in chosen if p.confidence >= self._floor), key=lambda p: p.start)
+        kept = (p for p in chosen if p.evidence.kind is not None or p.confidence >= self._floor)
+        chosen = sorted(kept, key=lambda p: p.start)
         chosen = _settled(chosen, line, segments, interval, died)
         entities: list[Entity] = []
         spans: list[tuple[int, int]] = []

@@ -74,7 +74,7 @@ def test_logit_is_bounded_and_odd(p: float) -> None:
         ),
         (
             Evidence(None, model=0.9, rival=1.0),
-            {"one", "model", "model:logit", "model:care", "rival", "rival:strength"},
+            {"one", "model", "model:logit", "rival", "rival:strength"},
         ),
     ],
 )

@@ -13,7 +13,7 @@ from stream import metrics
 from stream.coder.model import CANARY, LineAnswer, LineModel, LineRequest, MemoryModel, Tagged
 from stream.errors import CausaError, ModelFault, ModelMisconfigured, ModelUnavailable
 from stream.settings import REPOSITORY, Breaker, Retry
-from stream.worker import app, stages
+from stream.worker import stages
 from stream.worker.stages import ROWS, BreakerModel, CachedModel, MeasuredModel, RetryingModel, SplitModel
 
 WORDS = {"sepsis": "A41.9", "cancer": "C80.9"}
