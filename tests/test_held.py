@@ -118,7 +118,7 @@ def test_reasons_pass_the_log() -> None:
 
 def test_a_port_of_metrics_that_is_taken_or_none() -> None:
     with socket.socket() as taken:
-        taken.bind(("0.0.0.0", 0))  # noqa: S104 - where the metrics listen too
+        taken.bind(("0.0.0.0", 0))  # where the metrics listen too
         taken.listen()
         for port in (taken.getsockname()[1], 70_000):
             with pytest.raises(InvalidSettings, match=rf"metrics_port {port} is in use or out of range"):

@@ -111,10 +111,10 @@ async def test_a_broker_that_hangs_does_not_hold_a_stop(monkeypatch: pytest.Monk
     rows = good(10)
 
     async def hang() -> None:
-        while len(producer.sent) < 2:
+        while len(producer.sent) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         producer.latency_s = 1_000.0
-        while len(producer.sent) < min(most, 10):
+        while len(producer.sent) < min(most, 10):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.1)
         stop.set()

@@ -102,8 +102,12 @@ class BatchProcessor:
                 if not await self._canary_lives():
                     strikes = 0
                     if self._no_model.due(error.code):
-                        told = {"code": error.code, "reason": error.message, "batch": len(good)}
-                        log.warning("held: the model fails, and so does the canary", **told)
+                        log.warning(
+                            "held: the model fails, and so does the canary",
+                            code=error.code,
+                            reason=error.message,
+                            batch=len(good),
+                        )
                     await asyncio.sleep(self._hold_s)
                     continue
             if len(good) == 1:

@@ -91,8 +91,12 @@ class Flow:
                 return
             except BrokerUnavailable as error:
                 if self._refused.due(error.code):
-                    told = {"code": error.code, "reason": error.message, "batch": len(decisions)}
-                    log.warning("held: the broker does not take the results", **told)
+                    log.warning(
+                        "held: the broker does not take the results",
+                        code=error.code,
+                        reason=error.message,
+                        batch=len(decisions),
+                    )
                 await asyncio.sleep(self._retry_s)
 
     async def drain(self, seconds: float) -> bool:

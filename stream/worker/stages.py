@@ -119,8 +119,12 @@ class BreakerModel:
         self._closed.clear()
         metrics.BREAKER.set(1)
         self._rarely.due(error.code)  # told here
-        told = {"code": error.code, "reason": error.message, "count": self._failures}
-        log.warning("the model does not answer: the stream is held", **told)
+        log.warning(
+            "the model does not answer: the stream is held",
+            code=error.code,
+            reason=error.message,
+            count=self._failures,
+        )
         self._probe = asyncio.create_task(self._probing(), name="breaker-probe")
 
     async def _probing(self) -> None:
@@ -173,8 +177,13 @@ class RetryingModel:
                 if attempt == self._settings.attempts:
                     raise
                 wait = self._rng.uniform(0, limit)
-                told = {"code": error.code, "reason": error.message, "attempt": attempt, "wait_s": round(wait, 3)}
-                log.info("the model failed, trying again", **told)
+                log.info(
+                    "the model failed, trying again",
+                    code=error.code,
+                    reason=error.message,
+                    attempt=attempt,
+                    wait_s=round(wait, 3),
+                )
                 await asyncio.sleep(wait)
                 limit = min(limit * 2, self._settings.max_s)
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -63,7 +63,7 @@ def letter(payload: Any, key: bytes = b"A-1") -> dict[str, Any]:
 
 def task(texts: dict[str, Any]) -> dict[str, Any]:
     return {
-        "certificate_id": "A-1", "version": 1, "revision": 1, "state": "OPEN", "reasons": ["AUDIT"], "priority": 0.5,
+        "certificate_id": "A-1", "version": 1, "revision": 1, "state": "OPEN", "reasons": [], "priority": 0.5,
         "audit": True, "certificate": certificate(texts), "proposal": None, "created_at": NOW,
     }  # fmt: skip
 

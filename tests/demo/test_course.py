@@ -20,13 +20,13 @@ from stream.settings import REPOSITORY
 class Demo:
     """A running demonstration with a home of its own, and every process that it ever had."""
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path) -> None:
         self.home, self._out = home, home.with_name("demo.txt")
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CAUSA_") or k == "CAUSA_EMBEDDED_CACHE"}
         with self._out.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stream.cli.main", "demo"], cwd=REPOSITORY, stdout=out, stderr=out,
-                env={**kept, "CAUSA_HOME": str(home), "COLUMNS": "160", "TERM": "dumb", **variables},
+                env={**kept, "CAUSA_HOME": str(home), "COLUMNS": "160", "TERM": "dumb"},
             )  # fmt: skip
         self.family: dict[int, psutil.Process] = {}
 
@@ -65,15 +65,15 @@ class Demo:
         return [" ".join(p.cmdline())[:200] for p in alive if p.status() != psutil.STATUS_ZOMBIE]
 
 
-Start = Callable[..., Demo]
+Start = Callable[[], Demo]
 
 
 @pytest.fixture
 def start(installed: Path, tmp_path: Path) -> Iterator[Start]:
     demos: list[Demo] = []
 
-    def begin(**variables: str) -> Demo:
-        demos.append(Demo(tmp_path / "home", **variables))
+    def begin() -> Demo:
+        demos.append(Demo(tmp_path / "home"))
         return demos[-1]
 
     yield begin
@@ -90,8 +90,7 @@ NOISE = re.compile(r"Traceback|not found|ConsumerStopped|destroyed|never retriev
 
 @pytest.mark.servers
 def test_to_its_end(start: Start) -> None:
-    # Login that holds for another broker: the embedded one asks for none, and the worker must not try.
-    demo = start(CAUSA_KAFKA__SASL__MECHANISM="PLAIN", CAUSA_KAFKA__SASL__USERNAME="u", CAUSA_KAFKA__SASL__PASSWORD="p")
+    demo = start()
     demo.until(demo.coding)
     assert demo.process.wait(120) == 0, demo.said()
     said = demo.said()
@@ -103,7 +102,6 @@ def test_to_its_end(start: Start) -> None:
     assert "stopping …" in said
     assert "Everything is stopped" in said
     assert not NOISE.search(said), said
-    assert "SASL" not in demo.worker_said()
     assert len(demo.family) >= 5  # the worker, two servers, their watchdogs
     assert demo.left(5.0) == []
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from pydantic import SecretStr
+from pipeline.core import NOW, ORIGIN, PLAIN, WIRE
 from rich.console import Console, RenderableType
 
-from pipeline.core import NOW, ORIGIN, PLAIN, WIRE
 from stream.certificate import Age, Certificate, Line, Sealed, Sex
 from stream.coding import (
     CodedCertificate,
@@ -39,7 +38,7 @@ from stream.demo import show, watch
 from stream.demo.run import SAMPLES, _at_most, environment, samples, spoiled
 from stream.demo.watch import Tally, Watcher
 from stream.pipeline.record import Decision, Incoming
-from stream.settings import Kafka, Sasl, Settings, Triton
+from stream.settings import Kafka, Settings, Triton
 
 
 def coded(identifier: str, route: Route = Route.AUTO, **fields: Any) -> CodedCertificate:
@@ -163,8 +162,7 @@ def test_spoiled_records_are_three_kinds_of_dead_letters() -> None:
 
 
 def test_the_worker_finds_embedded_servers_by_itself() -> None:
-    sasl = Sasl(mechanism="PLAIN", username="u", password=SecretStr("p"))
-    settings = Settings(kafka=Kafka(bootstrap="", sasl=sasl), triton=Triton(url=""))
+    settings = Settings(kafka=Kafka(bootstrap=""), triton=Triton(url=""))
     settings.kafka.topics.dead_letters = "demo.dead"
     found = environment(settings, {"PATH": "/bin", "CAUSA_HOME": "elsewhere"})
     assert not {"CAUSA_KAFKA__BOOTSTRAP", "CAUSA_TRITON__URL"} & set(found)
