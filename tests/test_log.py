@@ -6,6 +6,8 @@ import gc
 import io
 import json
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,7 @@ def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """What the log has written; the logging of the tests is put back afterwards."""
     root, out = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers[:], root.level
+    hooks = threading.excepthook, sys.excepthook, sys.unraisablehook
     log.configure("debug", request.param)
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
@@ -32,6 +35,7 @@ def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     yield out
     root.handlers[:] = handlers
     root.setLevel(level)
+    threading.excepthook, sys.excepthook, sys.unraisablehook = hooks
     structlog.reset_defaults()
 
 

@@ -35,7 +35,7 @@ def command() -> None:
     console.print(show.commonest(coded for _, coded in first))
     dead = ", ".join(f"{code} {count}" for code, count in sorted(tally.dead.items()))
     console.print(
-        f"\n{len(tally.latencies)} certificates coded once each ({tally.auto} automatic, {tally.manual} to a person), "
+        f"\n{len(tally.latencies)} certificates coded, {tally.repeated} of them twice ({tally.auto} automatic, {tally.manual} to a person), "
         f"{tally.dead.total()} dead letters ({dead}); {tally.rate:.0f}/s as sent, "
         f"p50 {tally.percentile(0.5) * 1000:.0f} ms, p99 {tally.percentile(0.99) * 1000:.0f} ms; "
         f"{outcome.seconds:.0f} s in all. Everything is stopped."

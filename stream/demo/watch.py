@@ -25,6 +25,7 @@ class Tally:
     manual: int = 0
     audit: int = 0
     open_tasks: int = 0
+    repeated: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     first_at: float = 0.0
     last_at: float = 0.0
@@ -47,7 +48,8 @@ class Tally:
     def add_coded(self, record: CodedCertificate, at: float) -> None:
         """Count a coded record that appeared at `at`."""
         began = self.sent.get(record.certificate_id)
-        if began is None:
+        if began is None or record.certificate_id in self.coded:
+            self.repeated += began is not None
             return
         self.first_at = self.first_at or at
         self.last_at = at

@@ -42,7 +42,7 @@ def test_an_install_broken_off_starts_over(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EmbeddedServerError, match="cannot install") as failure:
+    with pytest.raises(EmbeddedServerError, match="home cannot be written") as failure:
         install.once(tmp_path / "file" / "dist", "1", lambda _: None)
     assert "CAUSA_HOME" in failure.value.hint
 
