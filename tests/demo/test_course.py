@@ -97,7 +97,7 @@ def test_to_its_end(start: Start) -> None:
     assert "certificates through Kafka, Faust and Triton" in said
     assert len(re.findall(r"^╭─ s\d+ · ", said, re.MULTILINE)) == 5
     assert "commonest underlying causes" in said
-    assert "1280 certificates coded once each" in said
+    assert "1280 certificates coded, 0 of them twice" in said
     assert "3 dead letters (BAD_AVRO 1, EMPTY_CERTIFICATE 1, UNKNOWN_SCHEMA 1)" in said
     assert "stopping …" in said
     assert "Everything is stopped" in said
