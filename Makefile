@@ -49,7 +49,7 @@ check: install-dev
 	$(BIN)/mypy
 
 bench: install-dev
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench --cache
 
 # An hour and a half on two cores gave the committed model (minutes give a useful one); interrupted, it goes on where it
 # stopped. Confidences are not fitted again here: that wants certificates on which neither lexicon nor rules were mended
