@@ -122,7 +122,7 @@ async def _stream(settings: Settings, bootstrap: str, console: Console) -> tuple
             )
         return tally, expected
     finally:
-        console.print("stopping …")
+        console.print("\nstopping …")
         # Whoever uses the topics ends before they do.
         for task in tasks:
             task.cancel()

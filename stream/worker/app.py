@@ -40,6 +40,8 @@ from stream.worker.subjects import subject_topics
 
 log = structlog.get_logger("causa.worker")
 READY_POLL_S = 0.5
+TOLD_EVERY = 60
+"""Polls between two words about a model that is not served: half a minute."""
 LAST_RESORT_S = 3.0
 BLOCKED_S = 0.5
 
@@ -61,6 +63,7 @@ class Worker:
         core = Core(wire, settings)
         options = settings.worker
         self._triton = TritonModel(triton, settings.triton)
+        self._address = triton
         measured = MeasuredModel(self._triton)
         self._breaker = BreakerModel(measured, options.breaker)
         model = CachedModel(SplitModel(RetryingModel(self._breaker, options.retry)), options.cache_lines)
@@ -121,11 +124,11 @@ class Worker:
 
     async def _model_ready(self) -> None:
         """Wait for the pinned model; the group is joined only then, so that no partition waits on a cold start."""
-        told = False
+        polls = 0
         while not await self._triton.ready():
-            if not told:
-                log.warning("waiting for the model to be served", model=self._triton.version)
-                told = True
+            if polls % TOLD_EVERY == 0:
+                log.warning("waiting for the model to be served", model=self._triton.version, address=self._address)
+            polls += 1
             await asyncio.sleep(READY_POLL_S)
 
     async def _join(self) -> None:
