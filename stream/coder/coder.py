@@ -89,7 +89,8 @@ class Coder:
             chosen += self._group(some_matches, some_tagged, model)
         kept = (p for p in chosen if p.evidence.kind is not None or p.confidence >= self._floor)
         chosen = sorted(kept, key=lambda p: p.start)
-        chosen = _settled(chosen, line, segments, interval, died)
+        intervals = find_intervals(line, died)
+        chosen = _settled(chosen, line, segments, interval, intervals)
         entities: list[Entity] = []
         spans: list[tuple[int, int]] = []
         uncoded: list[Uncoded] = []
@@ -104,7 +105,7 @@ class Coder:
                 continue
             spans.append((p.start, p.end))
             entities.append(Entity(p.code, start, end, p.confidence, p.method, p.source, p.others, assertion))
-        uncoded += _uncoded(line, [*spans, *hidden])
+        uncoded += _uncoded(line, [*spans, *hidden, *((start, end) for start, end, _ in intervals)])
         return CodedLine(
             _with_causes(entities, spans, segments), tuple(sorted(uncoded, key=lambda u: u.start)), interval
         )
@@ -180,10 +181,10 @@ def _settled(
     line: NormalText,
     segments: Sequence[Segment],
     interval: Duration | None,
-    died: date | None,
+    intervals: Sequence[tuple[int, int, Duration | None]],
 ) -> list[Proposal]:
     """Proposals of a line seen together: old diseases, codes that another already says, codes said twice."""
-    dated = [(start, found) for start, _, found in find_intervals(line, died) if found is not None]
+    dated = [(start, found) for start, _, found in intervals if found is not None]
     aged: list[Proposal] = []
     for number, p in enumerate(chosen):
         following = min((q.start for q in chosen[number + 1 :] if q.start >= p.end), default=len(line.text) + 1)
@@ -255,15 +256,11 @@ def _with_causes(
             causes.setdefault(before[-1], here[0])
         elif segment.relation is Relation.LEADS_TO:
             causes.setdefault(here[0], before[-1])
-    return tuple(
-        Entity(e.code, e.start, e.end, e.confidence, e.method, e.source, e.alternatives, e.assertion, causes.get(k))
-        for k, e in enumerate(entities)
-    )
+    return tuple(replace(e, due_to=causes[k]) if k in causes else e for k, e in enumerate(entities))
 
 
 def _uncoded(line: NormalText, covered: Sequence[tuple[int, int]]) -> list[Uncoded]:
     """Stretches of words that nothing covers: no cause, or unknown."""
-    taken = [*covered, *((start, end) for start, end, _ in find_intervals(line))]
     stretch: list[tuple[int, int, str]] = []
     found: list[Uncoded] = []
 
@@ -275,7 +272,7 @@ def _uncoded(line: NormalText, covered: Sequence[tuple[int, int]]) -> list[Uncod
         stretch.clear()
 
     for token in tokens(line.text):
-        if any(token.start < end and token.end > start for start, end in taken):
+        if any(token.start < end and token.end > start for start, end in covered):
             close()
         elif token.text[0].isalnum():
             stretch.append((token.start, token.end, token.text))

@@ -26,6 +26,12 @@ def logit(p: float) -> float:
     return math.log(p / (1 - p))
 
 
+def logistic(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
+    """Logistic function of weighted features, rounded to four places; a feature without weight counts nothing."""
+    score = sum(weights.get(name, 0.0) * value for name, value in features.items())
+    return round(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), 4)
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """How a code was come by.
@@ -100,8 +106,7 @@ class Confidence:
 
     def of(self, features: Mapping[str, float]) -> float:
         """Probability of named features."""
-        score = sum(self._weights.get(name, 0.0) * value for name, value in features.items())
-        return round(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), 4)
+        return logistic(self._weights, features)
 
 
 @cache

@@ -135,9 +135,9 @@ class RuleCoder:
         hits = [h for h in self._own.find(words) if h.meaning.under(holds)]
         own = {id(h) for h in hits}
         hits += [h for h in self._labels.find(words) if h.size > 1 and h.meaning.under(holds)]
-        ends = [*(s.start for s in segments[1:]), len(line.text)] if segments else []
+        ends = [*(s.start for s in segments[1:]), len(line.text)]
         parts = [self._part(words, segment, end, hits) for segment, end in zip(segments, ends, strict=True)]
-        crossing = self._crossing(words, parts, hits)
+        crossing = self._crossing(parts, hits)
         found: list[Match] = [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in crossing]
         found += self._spread(words, parts, holds)
         before: list[str] = []
@@ -167,14 +167,13 @@ class RuleCoder:
         return _Part(inside, content, cover, [i for i in content if i not in covered])
 
     @staticmethod
-    def _crossing(words: Sequence[Token], parts: Sequence[_Part], hits: Sequence[Hit]) -> list[Hit]:
+    def _crossing(parts: Sequence[_Part], hits: Sequence[Hit]) -> list[Hit]:
         """Phrases over several segments, where one of these is not covered by its own: the segments they take."""
         inner = {id(h) for part in parts for h in part.cover}
         accepted: list[Hit] = []
         for hit in sorted(hits, key=lambda h: (-h.size, h.first)):
             touched = [p for p in parts if any(hit.first <= i <= hit.last for i in p.inside)]
-            outside = any(hit.first <= i <= hit.last for i in range(len(words)) if words[i].stem) and len(touched) > 1
-            if id(hit) in inner or not outside or any(p.taken for p in touched):
+            if id(hit) in inner or len(touched) < 2 or any(p.taken for p in touched):
                 continue
             covers_whole = all(hit.first <= i <= hit.last for p in touched for i in p.content)
             if covers_whole and any(p.left or not p.cover for p in touched):

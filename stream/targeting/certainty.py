@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from stream.coder.confidence import logit, read_weights
+from stream.coder.confidence import logistic, logit, read_weights
 from stream.coding import CodedLine, Underlying, Why
 
 WEIGHTS = Path(__file__).with_name("certainty.json")
@@ -61,8 +61,7 @@ class Certainty:
 
     def of(self, found: Mapping[str, float]) -> float:
         """Probability of named features."""
-        score = sum(self._weights.get(name, 0.0) * value for name, value in found.items())
-        return round(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), 4)
+        return logistic(self._weights, found)
 
 
 @cache
