@@ -29,6 +29,18 @@ NEAR_ENOUGH = 88.0
 """Least token-sort ratio of a fuzzy match, out of 100."""
 
 
+_STREAM = Path(__file__).resolve().parent.parent
+_SOURCES = (
+    "text/*.py",
+    "text/*.tsv",
+    "coder/*.py",
+    "coder/*.tsv",
+    "coder/*.json",
+    "targeting/*.py",
+    "targeting/*.json",
+)
+"""All that may change an answer and has no version of its own: the rules' version in results is their hash."""
+
 _SPREAD = stem("metastases")
 _SPREADING = "metasta"
 
@@ -287,5 +299,7 @@ def _under(meaning: Meaning | None, holds: frozenset[str]) -> Expression | None:
 def load() -> RuleCoder:
     """The packaged expert coder (about two seconds: the lexicon is normalised when it is first needed)."""
     own, labels = normal_expressions()
-    digest = hashlib.blake2b(MODIFIERS.read_bytes() + Path(__file__).read_bytes(), digest_size=4).hexdigest()
-    return RuleCoder(own, labels, read_modifiers(), f"rules-{digest}")
+    digest = hashlib.blake2b(digest_size=4)
+    for path in sorted(path for pattern in _SOURCES for path in _STREAM.glob(pattern)):
+        digest.update(path.read_bytes())
+    return RuleCoder(own, labels, read_modifiers(), f"rules-{digest.hexdigest()}")
