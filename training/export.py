@@ -10,7 +10,6 @@ import argparse
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,18 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stream.coder.context import CONDITIONS
 from stream.settings import REPOSITORY
-from training.network import Encoder, Head, Shape
+from training import checkpoint
 from training.tokens import LONGEST
-
-
-def load(path: Path) -> tuple[Encoder, Head, dict[str, Any]]:
-    """Encoder, head and what was stored beside them."""
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    shape = Shape(**state["shape"])
-    encoder, head = Encoder(shape), Head(shape)
-    encoder.load_state_dict(state["encoder"])
-    head.load_state_dict(state["head"])
-    return encoder.eval(), head.eval(), state
 
 
 def halve(path: Path) -> None:
@@ -53,21 +42,22 @@ def halve(path: Path) -> None:
 
 def export(model: Path, folder: Path, temperature: float) -> None:
     """Write graphs, tokenizer and labels into `folder`."""
-    encoder, head, state = load(model)
+    weights = checkpoint.load(model)
+    encoder, head = (part.eval() for part in weights.network())
     folder.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         encoder, (torch.ones(2, 16, dtype=torch.long),), str(folder / "encoder.onnx"), input_names=["ids"],
         output_names=["tags", "states"], dynamic_axes={"ids": {0: "rows", 1: "tokens"}}, opset_version=17, dynamo=False,
     )  # fmt: skip
     torch.onnx.export(
-        head, (torch.zeros(2, encoder.norm.weight.shape[0]),), str(folder / "head.onnx"), input_names=["pooled"],
+        head, (torch.zeros(2, weights.shape.width),), str(folder / "head.onnx"), input_names=["pooled"],
         output_names=["codes", "seconds"], dynamic_axes={"pooled": {0: "entities"}}, opset_version=17, dynamo=False,
     )  # fmt: skip
     halve(folder / "encoder.onnx")
     halve(folder / "head.onnx")
-    shutil.copy(model.with_name("tokenizer.json"), folder / "tokenizer.json")
-    labels = {"codes": state["codes"], "seconds": state["seconds"], "conditions": list(CONDITIONS), "longest": LONGEST,
-              "temperature": temperature, "lexicon": state["lexicon"], "steps": state["steps"], "seed": state["seed"]}  # fmt: skip
+    shutil.copy(checkpoint.tokenizer_of(model), folder / "tokenizer.json")
+    labels = {"codes": weights.codes, "seconds": weights.seconds, "conditions": list(CONDITIONS), "longest": LONGEST,
+              "heads": weights.shape.heads, "post": weights.shape.post, "temperature": temperature} | weights.note  # fmt: skip
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

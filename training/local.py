@@ -20,12 +20,12 @@ class LocalModel:
     """`LineModel` over the front's tagger.
 
     Args:
-        version: folder under `model_repo/coder`.
+        folder: what is served: a version under `model_repo/coder`, or a run's export beside a copy of the front.
     """
 
-    def __init__(self, version: str = "1", threads: int = 0) -> None:
-        folder = REPOSITORY / "model_repo" / "coder" / version
-        self.version = f"coder-{version}"
+    def __init__(self, folder: Path | None = None, threads: int = 0) -> None:
+        folder = folder or REPOSITORY / "model_repo" / "coder" / "1"
+        self.version = f"coder-{folder.name}"
         self._tagger: Any = _front(folder / "model.py").Tagger(folder, threads)
 
     async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:

@@ -30,6 +30,8 @@ class Shape:
     inner: int = 1024
     positions: int = 128
     dropout: float = 0.1
+    post: bool = False
+    """Norms behind the additions, as BERT has them (`training.pretrained`), not before the products."""
 
     def record(self) -> dict[str, Any]:
         """Mapping for a checkpoint."""
@@ -37,11 +39,11 @@ class Shape:
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block."""
+    """Transformer block, its norms before the products or behind the additions."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.heads = shape.heads
+        self.heads, self.post = shape.heads, shape.post
         self.norm1, self.norm2 = nn.LayerNorm(shape.width), nn.LayerNorm(shape.width)
         self.qkv, self.out = nn.Linear(shape.width, 3 * shape.width), nn.Linear(shape.width, shape.width)
         self.up, self.down = nn.Linear(shape.width, shape.inner), nn.Linear(shape.inner, shape.width)
@@ -50,11 +52,19 @@ class Block(nn.Module):
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """States [B, T, H] and additive attention bias [B, 1, 1, T] to states."""
         b, t, h = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, h // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = (
+            self.qkv(x if self.post else self.norm1(x))
+            .view(b, t, 3, self.heads, h // self.heads)
+            .permute(2, 0, 3, 1, 4)
+            .unbind(0)
+        )
         # Written out, not scaled_dot_product_attention, so that the exported graph is plain matrix products.
         scores = torch.matmul(q, k.transpose(-1, -2)) * (h // self.heads) ** -0.5 + bias
         mixed = torch.matmul(torch.softmax(scores, -1), v).permute(0, 2, 1, 3).reshape(b, t, h)
         x = x + self.drop(self.out(mixed))
+        if self.post:
+            x = self.norm1(x)
+            return self.norm2(x + self.drop(self.down(F.gelu(self.up(x)))))
         return x + self.drop(self.down(F.gelu(self.up(self.norm2(x)))))
 
 
@@ -65,6 +75,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(shape.vocabulary, shape.width, padding_idx=0)
         self.positions = nn.Embedding(shape.positions, shape.width)
+        self.post = shape.post
         self.drop = nn.Dropout(shape.dropout)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
@@ -73,10 +84,12 @@ class Encoder(nn.Module):
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Ids [B, T] to tag logits [B, T, 3] and states [B, T, H]."""
         bias = (ids == 0).to(torch.float32)[:, None, None, :] * -1e4
-        x = self.drop(self.tokens(ids) + self.positions.weight[: ids.shape[1]])
+        x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
+        x = self.drop(self.norm(x) if self.post else x)
         for block in self.blocks:
             x = block(x, bias)
-        x = self.norm(x)
+        if not self.post:
+            x = self.norm(x)
         return self.tags(x), x
 
 

@@ -1,7 +1,8 @@
 """Train the coder's encoder: corpus, sub-words, network, checkpoints that resume.
 
-``python -m training.train --out runs/coder --minutes 30``. On two cores about 500 lines a second; the learning rate
-follows the time allowed, so a longer run is a better one. Interrupted, the same command goes on where it stopped.
+``python -m training.train --out runs/coder --steps 16000``. A step is 192 lines, of which two quiet cores do about three and
+a half a second; the learning rate follows the steps, so that more of them make a better model and the same number the
+same one. Interrupted, the same command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,27 +11,57 @@ import argparse
 import itertools
 import json
 import math
-import random
 import shutil
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from stream.coder import expressions
 from stream.coder.vocabulary import normal_expressions
 from stream.nomenclature import icd10
-from training.corpus import Corpus
+from training import batches, checkpoint, pretrained
+from training.batches import Batches
+from training.checkpoint import Weights
+from training.corpus import Corpus, Example
 from training.network import Encoder, Head, Shape, pool
-from training.tokens import LONGEST, Row, Rows, load_tokenizer, rows, train_tokenizer
+from training.tokens import LONGEST, Rows, load_tokenizer, rows, train_tokenizer
 
-BATCH = 192
 PEAK = 1.2e-3
 SMOOTHING = 0.05
+SEED = 20_260_101
+ROWS = 700_000
+_SAVE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to train.
+
+    Attributes:
+        out: folder of the run.
+        steps: batches to learn from.
+        rows: lines of the corpus, seen again and again.
+        seed: decides corpus, first weights and order.
+        peak: highest learning rate.
+        width, layers: sizes of the network.
+        pretrained: layers of multilingual-e5-small to begin from, 0 for none.
+        init: `model.pt` or served folder to begin from: its sub-words and weights, codes by name.
+    """
+
+    out: Path
+    steps: int
+    rows: int = ROWS
+    seed: int = SEED
+    peak: float = PEAK
+    width: int = 256
+    layers: int = 4
+    pretrained: int = 0
+    init: Path | None = None
 
 
 def classes() -> tuple[list[str], list[str]]:
@@ -40,172 +71,166 @@ def classes() -> tuple[list[str], list[str]]:
     return sorted(nomenclature), ["", *seconds]
 
 
-def prepare(out: Path, count: int, seed: int) -> tuple[list[Row], Any]:
-    """Rows of the training corpus and the tokenizer, kept in `out` between runs."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "tokenizer.json"
+def subwords(plan: Plan, e5: pretrained.Weights | None) -> Any:
+    """The run's tokenizer: that of the weights it begins from, or one of its own."""
+    path = plan.out / "tokenizer.json"
     if not path.exists():
-        own, labels = normal_expressions()
-        sample = itertools.islice(Corpus(seed + 1), 60_000)
-        lines = [text for _, text in (*own, *own, *labels)] + [e.text.lower() for e in sample]
-        train_tokenizer(lines).save(str(path))
-    tokenizer = load_tokenizer(path)
-    cache = out / f"rows-{seed}-{count}.npz"
-    if not cache.exists():
-        _save(cache, list(rows(iter(Corpus(seed)), Rows(tokenizer), count)))
-    return _load(cache), tokenizer
+        plan.out.mkdir(parents=True, exist_ok=True)
+        if plan.init:
+            shutil.copy(checkpoint.tokenizer_of(plan.init), path)
+        else:
+            own, labels = normal_expressions()
+            sample = itertools.islice(Corpus(plan.seed + 1), 60_000)
+            lines = [text for _, text in (*own, *own, *labels)] + [e.text.lower() for e in sample]
+            (pretrained.prune(e5, lines) if e5 else train_tokenizer(lines)).save(str(path))
+    return load_tokenizer(path)
 
 
-def _save(path: Path, made: list[Row]) -> None:
-    codes = {code: i for i, code in enumerate(sorted({c for r in made for e in r.entities for c in e[2]}))}
-    entities = [
-        (i, first, last, codes[found[0]], codes[found[1]] if len(found) > 1 else -1)
-        for i, r in enumerate(made)
-        for first, last, found in r.entities
-    ]
-    np.savez(
-        path,
-        ids=np.array([i for r in made for i in r.ids], np.uint16),
-        sizes=np.array([len(r.ids) for r in made], np.uint8),
-        entities=np.array(entities, np.int32),
-        codes=np.array(list(codes)),
-    )
+def prepare(plan: Plan, tokenizer: Any, examples: Iterable[Example] | None = None) -> Path:
+    """The file of the run's rows, made of the corpus or of `examples` where it is not there yet."""
+    path = plan.out / f"rows-{plan.seed}-{plan.rows}.npz"
+    if not path.exists():
+        source = iter(Corpus(plan.seed) if examples is None else examples)
+        batches.save(path, list(rows(source, Rows(tokenizer), plan.rows)))
+    return path
 
 
-def _load(path: Path) -> list[Row]:
-    with np.load(path) as file:
-        ids, sizes, entities, codes = file["ids"], file["sizes"], file["entities"], [str(c) for c in file["codes"]]
-    ends = np.cumsum(sizes.astype(np.int64))
-    made = [Row(ids[end - size : end].tolist(), [0] * int(size), []) for end, size in zip(ends, sizes, strict=True)]
-    for i, first, last, main, second in entities.tolist():
-        row = made[i]
-        row.tags[first : last + 1] = [1] + [2] * (last - first)
-        row.entities.append((first, last, (codes[main], codes[second]) if second >= 0 else (codes[main],)))
-    return made
+def begin(
+    plan: Plan, tokenizer: Any, e5: pretrained.Weights | None
+) -> tuple[Encoder, Head, Shape, list[str], list[str]]:
+    """The network before the first step, and its classes."""
+    main, seconds = classes()
+    sizes = tokenizer.get_vocab_size(), len(main), len(seconds)
+    before = checkpoint.load(plan.init) if plan.init else None
+    if e5:
+        shape = pretrained.shape(*sizes, layers=plan.pretrained, positions=LONGEST)
+    elif before:
+        one = before.shape
+        shape = Shape(*sizes, one.width, one.layers, one.heads, one.inner, one.positions, post=one.post)
+    else:
+        shape = Shape(*sizes, plan.width, plan.layers, heads=plan.width // checkpoint.HEAD_WIDTH, inner=plan.width * 4,
+                      positions=LONGEST)  # fmt: skip
+    encoder, head = Encoder(shape), Head(shape)
+    if e5:
+        pretrained.fill(encoder, e5, tokenizer)
+    if before:
+        warm(before, encoder, head, main, seconds)
+    return encoder, head, shape, main, seconds
 
 
-class Batches:
-    """Batches of rows of like length, endlessly, in a seeded order."""
-
-    def __init__(self, made: list[Row], main: list[str], seconds: list[str], seed: int) -> None:
-        self._rows = made
-        self._main = {code: i for i, code in enumerate(main)}
-        self._seconds = {code: i for i, code in enumerate(seconds)}
-        self._rng = random.Random(seed)
-
-    def __iter__(self) -> Any:
-        while True:
-            order = list(range(len(self._rows)))
-            self._rng.shuffle(order)
-            for start in range(0, len(order), BATCH * 40):
-                chunk = sorted(order[start : start + BATCH * 40], key=lambda i: len(self._rows[i].ids))
-                starts = list(range(0, len(chunk), BATCH))
-                self._rng.shuffle(starts)
-                for s in starts:
-                    yield self.batch([self._rows[i] for i in chunk[s : s + BATCH]])
-
-    def batch(self, made: list[Row]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Ids and tags [B, T]; of each entity its row, first and last token, main class and second class."""
-        width = max(len(r.ids) for r in made)
-        ids = np.zeros((len(made), width), np.int64)
-        tags = np.full((len(made), width), -100, np.int64)
-        places: list[tuple[int, int, int, int, int]] = []
-        for i, r in enumerate(made):
-            ids[i, : len(r.ids)] = r.ids
-            tags[i, : len(r.ids)] = r.tags
-            for first, last, codes in r.entities:
-                second = self._seconds.get(codes[1], 0) if len(codes) > 1 else 0
-                places.append((i, first, last, self._main[codes[0]], second))
-        table = torch.tensor(places, dtype=torch.long).reshape(-1, 5)
-        return (torch.from_numpy(ids), torch.from_numpy(tags), *table.unbind(1))
-
-
-def warm(path: Path, encoder: Encoder, head: Head, main_codes: list[str], seconds: list[str]) -> None:
-    """Begin from another model's weights; the rows of its code tables go where the codes now stand."""
-    state = torch.load(path, weights_only=True)
-    encoder.load_state_dict(state["encoder"])
+def warm(before: Weights, encoder: Encoder, head: Head, main: list[str], seconds: list[str]) -> None:
+    """Take another model's weights; the rows of its code tables go where the codes now stand."""
+    encoder.load_state_dict(before.encoder)
     own = head.state_dict()
-    for layer, before, now in (("codes", state["codes"], main_codes), ("seconds", state["seconds"], seconds)):
-        place = {code: i for i, code in enumerate(before)}
-        pairs = [(i, place[code]) for i, code in enumerate(now) if code in place]
+    for layer, there, here in (("codes", before.codes, main), ("seconds", before.seconds, seconds)):
+        place = {code: i for i, code in enumerate(there)}
+        pairs = [(i, place[code]) for i, code in enumerate(here) if code in place]
         for part in ("weight", "bias"):
             name = f"{layer}.{part}"
-            own[name][[i for i, _ in pairs]] = state["head"][name][[j for _, j in pairs]]
+            own[name][[i for i, _ in pairs]] = before.head[name][[j for _, j in pairs]]
     for name in ("mix.weight", "mix.bias"):
-        own[name] = state["head"][name]
+        own[name] = before.head[name]
     head.load_state_dict(own)
 
 
-def main() -> None:
-    """Train until the minutes are over; write `model.pt` and `log.jsonl`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/coder"))
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--rows", type=int, default=700_000)
-    parser.add_argument("--seed", type=int, default=20_260_101)
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--init", type=Path, help="model.pt to begin from: its tokenizer and weights, codes by name")
-    options = parser.parse_args()
-    torch.manual_seed(options.seed)
-    if options.init and not (options.out / "tokenizer.json").exists():
-        options.out.mkdir(parents=True, exist_ok=True)
-        shutil.copy(options.init.with_name("tokenizer.json"), options.out / "tokenizer.json")
-    made, tokenizer = prepare(options.out, options.rows, options.seed)
-    main_codes, seconds = classes()
-    shape = Shape(tokenizer.get_vocab_size(), len(main_codes), len(seconds), options.width, options.layers,
-                  heads=options.width // 64, inner=options.width * 4, positions=LONGEST)  # fmt: skip
-    encoder, head = Encoder(shape), Head(shape)
-    if options.init:
-        warm(options.init, encoder, head, main_codes, seconds)
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Told the steps done, all steps, and the last losses."""
+
+
+def train(plan: Plan, examples: Iterable[Example] | None = None, progress: Progress | None = None) -> Path:
+    """Train, or go on training; the path of `model.pt`. Losses go to `log.jsonl`.
+
+    Args:
+        plan: what to train.
+        examples: lines to learn from instead of the corpus, as many as `plan.rows`.
+        progress: called every hundred steps.
+    """
+    torch.manual_seed(plan.seed)
+    e5 = pretrained.Weights(pretrained.package_file()) if plan.pretrained else None
+    tokenizer = subwords(plan, e5)
+    path = prepare(plan, tokenizer, examples)
+    encoder, head, shape, main, seconds = begin(plan, tokenizer, e5)
+    data = Batches(path, main, seconds, plan.seed)
     parameters = [*encoder.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98))
-    checkpoint = options.out / "checkpoint.pt"
-    step, spent = 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+    optimiser = torch.optim.AdamW(parameters, lr=plan.peak, weight_decay=0.01, betas=(0.9, 0.98))
+    resume = plan.out / "checkpoint.pt"
+    first, spent = 0, 0.0
+    if resume.exists():
+        state = torch.load(resume, weights_only=True)
         encoder.load_state_dict(state["encoder"])
         head.load_state_dict(state["head"])
         optimiser.load_state_dict(state["optimiser"])
-        step, spent = state["step"], state["spent"]
-    began = time.monotonic() - spent
-    batches = iter(Batches(made, main_codes, seconds, options.seed + step))
-    total = options.minutes * 60
-    print(f"{len(made)} rows, {sum(p.numel() for p in parameters) / 1e6:.1f} M parameters, {len(main_codes)} codes")
+        first, spent = state["step"], state["spent"]
     encoder.train()
     head.train()
-    log = (options.out / "log.jsonl").open("a", encoding="utf-8")
-    saved = time.monotonic()
-    while (spent := time.monotonic() - began) < total:
-        done = spent / total
-        rate = PEAK * min(1.0, (step + 1) / 300) * (0.5 * (1 + math.cos(math.pi * done)) * 0.98 + 0.02)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        ids, tags, row, first, last, main_class, second_class = next(batches)
-        with torch.autocast("cpu", torch.bfloat16):
-            marks, states = encoder(ids)
-            code_logits, second_logits = head(pool(states, row, first, last))
-        tag_loss = F.cross_entropy(marks.float().flatten(0, 1), tags.flatten(), ignore_index=-100)
-        code_loss = F.cross_entropy(code_logits.float(), main_class, label_smoothing=SMOOTHING)
-        second_loss = F.cross_entropy(second_logits.float(), second_class)
-        loss = 2.0 * tag_loss + code_loss + 0.5 * second_loss
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        step += 1
-        if step % 100 == 0:
-            entry = {"step": step, "minutes": round(spent / 60, 2), "tag": tag_loss.item(), "code": code_loss.item(),
-                     "second": second_loss.item(), "right": (code_logits.argmax(1) == main_class).float().mean().item()}  # fmt: skip
-            print(json.dumps(entry), file=log, flush=True)
-        if time.monotonic() - saved > 120:
-            torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict(),
-                        "step": step, "spent": spent}, checkpoint)  # fmt: skip
-            saved = time.monotonic()
-    torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "shape": shape.record(),
-                "codes": main_codes, "seconds": seconds, "lexicon": expressions.load().version,
-                "seed": options.seed, "steps": step}, options.out / "model.pt")  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
+    began = saved = time.monotonic()
+    with (plan.out / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step in range(first, plan.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = plan.peak * rate(step, plan.steps)
+            torch.manual_seed(plan.seed + step)  # dropout too is the same after an interruption
+            losses = learn(encoder, head, data[step], optimiser, parameters)
+            now = time.monotonic()
+            if (step + 1) % 100 == 0:
+                told = losses | {"minutes": round((spent + now - began) / 60, 2)}
+                print(json.dumps({"step": step + 1} | told), file=log, flush=True)
+                if progress:
+                    progress(step + 1, plan.steps, told)
+            if now - saved > _SAVE_S:
+                fresh = resume.with_suffix(".part")
+                torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "step": step + 1,
+                            "optimiser": optimiser.state_dict(), "spent": spent + now - began}, fresh)  # fmt: skip
+                fresh.replace(resume)
+                saved = now
+    spent += time.monotonic() - began
+    note = {"lexicon": expressions.load().version, "seed": plan.seed, "steps": plan.steps, "rows": plan.rows,
+            "minutes": round(spent / 60, 1)}  # fmt: skip
+    checkpoint.save(plan.out / "model.pt", encoder, head, shape, main, seconds, note)
+    resume.unlink(missing_ok=True)
+    return plan.out / "model.pt"
+
+
+def rate(step: int, steps: int) -> float:
+    """Share of the highest learning rate: a short rise, then half a cosine down to a fiftieth."""
+    return min(1.0, (step + 1) / 300) * (0.5 * (1 + math.cos(math.pi * step / steps)) * 0.98 + 0.02)
+
+
+def learn(
+    encoder: Encoder, head: Head, batch: batches.Batch, optimiser: Any, parameters: list[Any]
+) -> dict[str, float]:
+    """One step; its losses."""
+    ids, tags, row, first, last, main, second = batch
+    with torch.autocast("cpu", torch.bfloat16):
+        marks, states = encoder(ids)
+        code_logits, second_logits = head(pool(states, row, first, last))
+    tag_loss = F.cross_entropy(marks.float().flatten(0, 1), tags.flatten(), ignore_index=-100)
+    code_loss = F.cross_entropy(code_logits.float(), main, label_smoothing=SMOOTHING)
+    second_loss = F.cross_entropy(second_logits.float(), second)
+    loss = 2.0 * tag_loss + code_loss + 0.5 * second_loss
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimiser.step()
+    right = (code_logits.argmax(1) == main).float().mean()
+    return {"tag": round(tag_loss.item(), 4), "code": round(code_loss.item(), 4), "second": round(second_loss.item(), 4),
+            "right": round(right.item(), 4)}  # fmt: skip
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/coder"))
+    parser.add_argument("--steps", type=int, default=16_000)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--peak", type=float, default=PEAK, help="highest learning rate")
+    parser.add_argument("--pretrained", type=int, default=0, metavar="LAYERS",
+                        help="begin from so many layers of multilingual-e5-small (training.pretrained)")  # fmt: skip
+    parser.add_argument("--init", type=Path, help="model.pt or served folder to begin from")
+    options = parser.parse_args()
+    train(Plan(**vars(options)))
 
 
 if __name__ == "__main__":
