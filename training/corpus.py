@@ -1,67 +1,36 @@
-"""Lines of certificates made from the lexicon, with the span and codes of every entity.
+"""Lines of certificates for training, with the span and codes of every entity; deterministic by seed.
 
-A line holds one to five entities in the proportions of real certificates, drawn by how often their codes are
-mentioned, joined by the connectors that physicians use, with shared heads ("métastases hépatiques et pulmonaires"),
-intervals, doubt, history, negation and words that are no cause, then written by a noisy hand (`training.noise`).
-Deterministic by seed. A twentieth of the expressions is held out: no training line holds them.
+Three kinds, mixed: *drawn* lines join expressions by the connectors of `phrases.yaml` in the proportions of real
+certificates (`Drawn`); *replayed* lines are those of written certificates in another hand; *recast* ones keep the words
+between their mentions and say other causes (`Replayed`). All are written by a noisy hand (`training.noise`).
+
+Held-out parts measure what training lines never show: "expression" (phrases kept out, one a line), "combination" (pairs
+of categories that never stand side by side) and "noise" (a hand whose faults are of other kinds).
 """
 
 from __future__ import annotations
 
-import itertools
 import random
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
 
-from stream.coder import expressions
-from stream.coder.context import context_string
+import yaml
+
+from stream.certificate import read_certificate
+from stream.coder.context import conditions, context_string
 from stream.coder.expressions import Expression
-from stream.nomenclature import icd10
-from training import noise, statistics
+from stream.coder.settle import told_manner
+from stream.text.normal import normalise
+from training import noise
+from training.pool import Pool, held_pair, load_written, neighbours_held
+from training.written import Written, WrittenLine
 
-HELD_OUT = 20
-"""One expression in this many is held out, chosen by a hash of its words."""
-
-_AND = [", ", ", ", " et ", " + ", " - ", " / ", " avec ", " ; ", " associé à ", "\n", ". ", " "]
-_CAUSE = [
-    " secondaire à ", " sur ", " suite à ", " dû à ", " due à ", " dans un contexte de ", " dans le cadre de ",
-    " compliquant ", " sur terrain de ", " en rapport avec ", " post ", " par ", " d'origine ", " lié à ", " chez patient avec ",
-    " au décours de ", " après ", " consécutif à ", " <- ", " secondaire ", " /", " imputable à ", " provoqué par ",
-]  # fmt: skip
-_EFFECT = [
-    " -> ", " → ", " compliqué de ", " compliquée de ", " ayant entraîné ", " responsable de ", " avec évolution vers ",
-    " à l'origine de ", " entraînant ", " puis ", " évoluant vers ", " = ", " avec ", " ayant conduit à ", " provoquant ",
-]  # fmt: skip
-_DOUBT_BEFORE = ["probable ", "suspicion de ", "suspicion d'", "possible ", "vraisemblable ", "probablement "]
-_DOUBT_AFTER = [" probable", " ?", " (?)", " possible", " présumé", " suspecté", " non documenté"]
-_HISTORY = ["ATCD de ", "ATCD ", "antécédent de ", "antécédents : ", "antécédents de ", "ATCDs : "]
-_AFTER = [
-    " connu", " connue", " récent", " récente", " majeur", " importante", " traité", " traitée", " suivi en ville", " droite",
-    " gauche", " d'évolution rapide", " d'évolution défavorable", " non opéré", " récusé", " d'aggravation progressive",
-    " évolutif", " évolutive", " depuis plusieurs années", " (2015)", " en 2019", " depuis 3 ans", " il y a 6 mois",
-    " depuis 48h", " J5", " depuis 2012", " multitraité", " réfractaire", " en échec thérapeutique", " appareillé",
-    " diagnostiqué en 2021", " bien équilibré", " non équilibré", " sous traitement", " (12/03/2023)", " depuis qq jours",
-]  # fmt: skip
-_BEFORE = [
-    "décès par ", "décès dans un contexte de ", "mort par ", "patient présentant ", "tableau de ", "épisode de ", "apparition de ",
-    "évolution d'", "évolution de ", "aggravation de ", "notion de ", "hospitalisé pour ", "prise en charge pour ",
-    "1) ", "2- ", "- ", "a) ", "survenue de ", "récidive de ", "contexte de ", "patient porteur de ", "suite de ",
-]  # fmt: skip
-_EMPTY = [
-    "décès constaté à domicile", "fin de vie", "soins palliatifs", "soins de confort", "décès", "mort", "néant", "RAS", "idem",
-    "voir ci-dessus", "patient en EHPAD", "décédé dans son sommeil", "inconnu", "?", "limitation thérapeutique", "LATA",
-    "décès attendu", "entourage présent", "constat de décès", "pas d'autre cause", "aucun", "non précisé", "patient âgé de 92 ans",
-    "décès à domicile ce jour", "prise en charge palliative", "patient retrouvé au sol", "autonomie conservée",
-]  # fmt: skip
-_NEGATED = ["pas de ", "absence de ", "sans ", "pas d'", "sans notion de ", "ni "]
-
-#: Heads that a list shares: an expression that begins so may lend its head to the next one.
-_HEADS = (
-    "métastases", "métastase", "insuffisance", "cancer du", "cancer de la", "cancer de l'", "fracture du", "fracture de la",
-    "fractures", "hématome", "ulcère", "embolie", "infarctus", "thrombose", "tumeur", "plaie", "choc", "infection", "carcinome",
-    "traumatisme", "lymphome", "intoxication aux", "intoxication à", "défaillance", "hémorragie", "localisations secondaires",
-)  # fmt: skip
+Part = Literal["train", "expression", "combination", "noise"]
+REPLAYED, RECAST = 0.22, 0.28
+"""Shares of replayed and recast lines, where there are written certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +44,32 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A raw line, the context it stands in and its entities in text order."""
+    """A raw line, the context it stands in, its entities in text order and the certificate's other lines."""
 
     text: str
     context: str
     spans: tuple[Span, ...]
+    around: str = ""
 
 
-def held_out(expression: Expression) -> bool:
-    """Whether an expression is kept out of training lines."""
-    return expression.source != "cim10" and zlib.crc32(expression.text.lower().encode()) % HELD_OUT == 0
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A line that someone wrote, where it stands: the certificate's conditions and its other lines, normalised."""
+
+    line: WrittenLine
+    holds: frozenset[str]
+    around: str = ""
+
+
+Pieces = list[tuple[str, Expression | None]]
+"""A line in the making: words, with the expression they write or None."""
+
+
+@cache
+def phrases() -> dict[str, list[str]]:
+    """The lists of `phrases.yaml`."""
+    found: dict[str, list[str]] = yaml.safe_load(Path(__file__).with_name("phrases.yaml").read_text(encoding="utf-8"))
+    return found
 
 
 class Corpus:
@@ -92,123 +77,130 @@ class Corpus:
 
     Args:
         seed: the same seed gives the same lines.
-        part: "train" leaves the held-out expressions out; "held_out" draws one of them on every line, alone.
+        part: see above.
+        certificates: written certificates to learn from; those of the package's `train` part by default.
+        office: an office's own lines (`training.align`), replayed and recast as often as all the written ones.
     """
 
-    def __init__(self, seed: int, part: str = "train") -> None:
+    def __init__(
+        self,
+        seed: int,
+        part: Part = "train",
+        certificates: Sequence[Written] | None = None,
+        office: Sequence[Scene] = (),
+    ) -> None:
         self._rng = random.Random(seed)
-        nomenclature = icd10.load()
-        own = list(expressions.load())
-        pool = [e for e in own if held_out(e) == (part == "held_out")]
-        if part == "train":
-            kept_out = {e.text.lower() for e in own if held_out(e)}
-            pool += [e for e in expressions.labels(nomenclature) if e.text.lower() not in kept_out]
-        self.part = part
-        self._by_code: dict[str, list[Expression]] = {}
-        for expression in pool:
-            self._by_code.setdefault(expression.codes[0], []).append(expression)
-        mentions, sizes, followers = statistics.read()
-        self._codes = list(self._by_code)
-        weights = [(mentions.get(code, 0) + 4.0) ** 0.55 for code in self._codes]
-        self._weights = list(itertools.accumulate(weights))
-        self._flat = [e for e in pool if e.source != "cim10"]
-        self._sizes = list(sizes)
-        self._size_weights = [sizes[k] ** 0.75 for k in self._sizes]
-        self._shared = self._heads(self._flat)
-        self._primaries = [e for e in self._flat if "C00" <= e.codes[0][:3] <= "C76"]
-        self._sites = [e for e in self._flat if e.text.startswith("métastases ") and len(e.codes) == 1]
-        self._after = {
-            code: [(c, n**0.7) for c, n in after.items() if c in self._by_code] for code, after in followers.items()
-        }
-
-    @staticmethod
-    def _heads(pool: Sequence[Expression]) -> dict[str, list[Expression]]:
-        shared: dict[str, list[Expression]] = {}
-        for expression in pool:
-            for head in _HEADS:
-                tail = expression.text[len(head) :].lstrip()
-                apart = expression.text[len(head) : len(head) + 1] == " " or head.endswith("'")
-                if (
-                    expression.text.startswith(head)
-                    and apart
-                    and tail
-                    and len(tail.split()) <= 3
-                    and not expression.when
-                ):
-                    shared.setdefault(head, []).append(expression)
-                    break
-        return {head: group for head, group in shared.items() if len(group) >= 4}
+        self._part = part
+        held = part == "expression"
+        written = load_written() if certificates is None and not held else certificates or ()
+        self._pool = Pool(self._rng, held=held, certificates=written)
+        self._drawn = Drawn(self._pool, self._rng, part)
+        groups = [group for group in (scenes(written), tuple(office)) if group]
+        self._replayed = Replayed(groups, self._pool, self._rng) if groups and part == "train" else None
 
     def __iter__(self) -> Iterator[Example]:
         while True:
             yield self.example()
 
-    def _draw(self, before: Expression | None = None) -> Expression:
-        """An expression: any one, or one of a code drawn by its frequency, often of those that follow `before`."""
-        if self.part == "held_out" or self._rng.random() < 0.35:
-            return self._rng.choice(self._flat)
-        code = self._rng.choices(self._codes, cum_weights=self._weights)[0]
-        after = self._after.get(before.codes[-1]) if before else None
-        if after and self._rng.random() < 0.65:
-            code = self._rng.choices([c for c, _ in after], [n for _, n in after])[0]
-        group = self._by_code[code]
-        own = [e for e in group if e.source != "cim10"]
-        return self._rng.choice(own if own and self._rng.random() < 0.9 else group)
+    def example(self) -> Example:
+        """One line."""
+        if self._replayed:
+            chance = self._rng.random()
+            if chance < REPLAYED + RECAST:
+                return self._replayed.example(recast=chance < RECAST)
+        return self._drawn.example()
+
+
+class Drawn:
+    """Lines made of expressions alone."""
+
+    def __init__(self, pool: Pool, rng: random.Random, part: Part) -> None:
+        self._pool, self._rng, self._part, self._phrases = pool, rng, part, phrases()
+        self._shared = self._heads(pool.flat)
+        self._primaries = [e for e in pool.flat if "C00" <= e.codes[0][:3] <= "C76"]
+        self._sites = [e for e in pool.flat if e.text.startswith("métastases ") and len(e.codes) == 1]
+
+    def _heads(self, pool: Sequence[Expression]) -> dict[str, list[Expression]]:
+        shared: dict[str, list[Expression]] = {}
+        for expression in pool:
+            for head in self._phrases["heads"]:
+                tail = expression.text[len(head) :].lstrip()
+                apart = expression.text[len(head) : len(head) + 1] == " " or head.endswith("'")
+                short = tail and len(tail.split()) <= 3 and not expression.when
+                if expression.text.startswith(head) and apart and short:
+                    shared.setdefault(head, []).append(expression)
+                    break
+        return {head: group for head, group in shared.items() if len(group) >= 4}
 
     def example(self) -> Example:
         """One line."""
         rng = self._rng
         habits = noise.hand(rng)
         level = rng.choices([0.0, 0.5, 1.0, 2.0], [30, 40, 22, 8])[0]
-        if self.part == "held_out":
-            drawn = [self._draw()]
+        if self._part == "expression":
+            drawn = [self._pool.any()]
+        elif self._part == "combination":
+            drawn = self._pair()
         elif rng.random() < 0.025:
-            return Example(noise.apply_hand(rng.choice(_EMPTY), habits), "", ())
-        elif self._shared and rng.random() < 0.08:
+            return Example(noise.apply_hand(rng.choice(self._phrases["empty"]), habits), "", ())
+        elif self._part == "train" and self._shared and rng.random() < 0.08:
             return self._list(habits, level) if rng.random() < 0.7 else self._spread(habits, level)
         else:
-            size = min(6, rng.choices(self._sizes, self._size_weights)[0])
-            drawn = [self._draw()]
-            while len(drawn) < size:
-                drawn.append(self._draw(drawn[-1]))
+            drawn = [self._pool.draw()]
+            for _ in range(self._pool.size() - 1):
+                following = self._pool.draw(drawn[-1])
+                if not held_pair(drawn[-1].codes[-1], following.codes[0]):
+                    drawn.append(following)
         holds = self._conditions(drawn)
-        pieces: list[tuple[str, Expression | None]] = []
-        if rng.random() < 0.06 and self.part != "held_out":
-            pieces.append((rng.choice(_BEFORE), None))
+        pieces: Pieces = []
+        if rng.random() < 0.06 and self._part != "expression":
+            pieces.append((rng.choice(self._phrases["before"]), None))
         for number, expression in enumerate(drawn):
             if number:
-                joint = rng.choices([_AND, _CAUSE, _EFFECT], [62, 25, 13])[0]
-                pieces.append((rng.choice(joint), None))
+                joint = rng.choices(["and", "cause", "effect"], [62, 25, 13])[0]
+                pieces.append((rng.choice(self._phrases[joint]), None))
             pieces += self._entity(expression, level)
-        return self._write(pieces, habits, context_string(frozenset(holds)))
+        return write(pieces, habits, context_string(frozenset(holds)))
 
-    def _entity(self, expression: Expression, level: float) -> list[tuple[str, Expression | None]]:
-        rng = self._rng
-        text = noise.entity(expression.text, rng, level)
-        pieces: list[tuple[str, Expression | None]] = [(text, expression)]
+    def _pair(self) -> list[Expression]:
+        while True:
+            one = self._pool.draw()
+            for _ in range(200):
+                other = self._pool.draw()
+                if held_pair(one.codes[-1], other.codes[0]):
+                    return [one, other]
+
+    def _entity(self, expression: Expression, level: float) -> Pieces:
+        rng, words = self._rng, self._phrases
+        if self._part == "noise":
+            return [(noise.strange(expression.text, rng), expression)]
+        pieces: Pieces = [(noise.entity(expression.text, rng, level), expression)]
         chance = rng.random()
-        if self.part == "held_out":
+        if self._part == "expression":
             return pieces
         if chance < 0.03:
-            pieces.insert(0, (rng.choice(_DOUBT_BEFORE), None))
+            pieces.insert(0, (rng.choice(words["doubt_before"]), None))
         elif chance < 0.06:
-            pieces.append((rng.choice(_DOUBT_AFTER), None))
+            pieces.append((rng.choice(words["doubt_after"]), None))
         elif chance < 0.075:
-            pieces.insert(0, (rng.choice(_HISTORY), None))
+            pieces.insert(0, (rng.choice(words["history"]), None))
         elif chance < 0.16:
-            pieces.append((rng.choice(_AFTER), None))
+            pieces.append((rng.choice(words["after"]), None))
         elif chance < 0.175:
-            pieces.insert(0, (rng.choice(_NEGATED) + noise.entity(self._draw().text, rng, level) + ", ", None))
+            denied = noise.entity(self._pool.draw().text, rng, level)
+            pieces.insert(0, (rng.choice(words["negated"]) + denied + ", ", None))
         elif chance < 0.19:
-            pieces.append((rng.choice([" (", ", "]) + rng.choice(_EMPTY) + ")", None))
+            pieces.append((rng.choice([" (", ", "]) + rng.choice(words["empty"]) + ")", None))
         return pieces
 
-    def _list(self, habits: tuple[str, bool], level: float) -> Example:
+    def _list(self, habits: noise.Hand, level: float) -> Example:
         """Two to four expressions of one head, which stands once."""
         rng = self._rng
         head = rng.choice(list(self._shared))
         drawn = rng.sample(self._shared[head], min(len(self._shared[head]), rng.choice([2, 2, 3, 4])))
-        pieces: list[tuple[str, Expression | None]] = []
+        while neighbours_held([c for e in drawn for c in e.codes]):
+            drawn.pop()
+        pieces: Pieces = []
         for number, expression in enumerate(drawn):
             text = expression.text
             if number:
@@ -217,29 +209,28 @@ class Corpus:
                 if head.endswith(("du", "de la", "de l'")) and rng.random() < 0.6:
                     text = head.split(" ", 1)[1] + ("" if head.endswith("'") else " ") + text
             pieces.append((noise.entity(text, rng, level), expression))
-        return self._write(pieces, habits, "")
+        return write(pieces, habits, "")
 
-    def _spread(self, habits: tuple[str, bool], level: float) -> Example:
+    def _spread(self, habits: noise.Hand, level: float) -> Example:
         """A cancer and the organs it has spread to, named as organs: "cancer du sein métastatique (os, foie)"."""
         rng = self._rng
         primary = rng.choice(self._primaries)
-        pieces: list[tuple[str, Expression | None]] = [(noise.entity(primary.text, rng, level), primary)]
+        sites = rng.sample(self._sites, rng.choice([1, 2, 2, 3]))
+        while neighbours_held([primary.codes[-1], *(e.codes[0] for e in sites)]):
+            sites.pop()
+        pieces: Pieces = [(noise.entity(primary.text, rng, level), primary)]
         if "méta" not in primary.text:
-            pieces.append(
-                (
-                    rng.choice([" métastatique", " métastasé", " multimétastatique", " M+", " au stade métastatique"]),
-                    None,
-                )
-            )
+            told = [" métastatique", " métastasé", " multimétastatique", " M+", " au stade métastatique"]
+            pieces.append((rng.choice(told), None))
         opened = rng.choice([" ", " (", " : ", " au niveau ", ", "])
         pieces.append((opened, None))
-        for number, site in enumerate(rng.sample(self._sites, rng.choice([1, 2, 2, 3]))):
+        for number, site in enumerate(sites):
             if number:
                 pieces.append((rng.choice([", ", " et ", " + "]), None))
             pieces.append((noise.entity(site.text.removeprefix("métastases "), rng, level), site))
         if opened == " (":
             pieces.append((")", None))
-        return self._write(pieces, habits, "")
+        return write(pieces, habits, "")
 
     def _conditions(self, drawn: Sequence[Expression]) -> set[str]:
         """A context in which every drawn expression means what it says."""
@@ -255,15 +246,69 @@ class Corpus:
             holds.add("newborn")
         return holds - {""}
 
-    @staticmethod
-    def _write(pieces: Sequence[tuple[str, Expression | None]], habits: tuple[str, bool], context: str) -> Example:
-        text = ""
-        spans: list[Span] = []
-        for piece, expression in pieces:
-            written = noise.apply_hand(piece, habits)
-            if expression is not None:
-                spans.append(Span(len(text), len(text) + len(written), expression.codes))
-            text += written
-        if habits[0] == "first" and text:
-            text = text[0].upper() + text[1:]
-        return Example(text, context, tuple(spans))
+
+def scenes(certificates: Sequence[Written]) -> tuple[Scene, ...]:
+    """Lines of written certificates, without those that hold a held-out pair."""
+    found = []
+    for certificate in certificates:
+        texts = [normalise(line.text).text for line in certificate.lines]
+        holds = told_manner(texts, conditions(read_certificate(certificate.record())))
+        for number, line in enumerate(certificate.lines):
+            if not neighbours_held(line.codes):
+                found.append(Scene(line, holds, " ".join(text for i, text in enumerate(texts) if i != number)))
+    return tuple(found)
+
+
+class Replayed:
+    """Lines that someone wrote, in another hand or with other causes.
+
+    Args:
+        groups: lines to draw from, each group as often as another.
+        pool: other causes.
+        rng: where chance comes from.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[Scene]], pool: Pool, rng: random.Random) -> None:
+        self._groups, self._pool, self._rng = groups, pool, rng
+
+    def example(self, *, recast: bool) -> Example:
+        """One line, with other causes where `recast`."""
+        rng = self._rng
+        scene = rng.choice(rng.choice(self._groups))
+        line, holds = scene.line, scene.holds
+        capitals = line.text.isupper()
+        habits: noise.Hand = ("upper" if capitals else "asis", False) if rng.random() < 0.4 else noise.hand(rng)
+        level = rng.choices([0.0, 0.5, 1.0], [50, 35, 15])[0]
+        pieces: Pieces = []
+        at, before = 0, ""
+        for start, end, codes in line.mentions:
+            if start > at:
+                pieces.append((line.text[at:start], None))
+            expression = Expression(line.text[start:end], codes)
+            if recast and rng.random() < 0.75:
+                other = self._pool.like(codes[0])
+                if other.when in ("", *holds) and not (before and held_pair(before, other.codes[0])):
+                    expression = other
+            before = expression.codes[-1]
+            pieces.append((noise.entity(expression.text, rng, level), expression))
+            at = end
+        if at < len(line.text):
+            pieces.append((line.text[at:], None))
+        if neighbours_held([c for _, e in pieces if e for c in e.codes]):
+            return self.example(recast=recast)
+        # Another certificate's lines say nothing of recast causes.
+        return write(pieces, habits, context_string(holds), "" if recast else scene.around)
+
+
+def write(pieces: Pieces, habits: noise.Hand, context: str, around: str = "") -> Example:
+    """A line of its pieces, in a hand."""
+    text = ""
+    spans: list[Span] = []
+    for piece, expression in pieces:
+        made = noise.apply_hand(piece, habits)
+        if expression is not None:
+            spans.append(Span(len(text), len(text) + len(made), expression.codes))
+        text += made
+    if habits[0] == "first" and text:
+        text = text[0].upper() + text[1:]
+    return Example(text, context, tuple(spans), around)

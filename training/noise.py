@@ -21,6 +21,10 @@ _PHONETIC = [
 ]  # fmt: skip
 _SMALL = {"de", "du", "des", "la", "le", "les", "l", "d", "un", "une", "à", "au", "aux"}
 _KEEP = 4
+_VOWELS = "aeiouyéèêàâîïôöûùœ"
+
+Hand = tuple[str, bool]
+"""A physician's habits on a line: case (asis, upper, first, lower, title) and whether accents are left out."""
 
 
 def strip_accents(text: str) -> str:
@@ -81,13 +85,32 @@ def entity(text: str, rng: random.Random, level: float) -> str:
     return text
 
 
-def hand(rng: random.Random) -> tuple[str, bool]:
-    """A physician's habits on a line: case (upper, lower, title or as is) and whether accents are left out."""
+def strange(text: str, rng: random.Random) -> str:
+    """A hand that training never shows: each long word may lose its inner vowels, two letters, or its neighbour's blank."""
+    out: list[str] = []
+    for word in text.split(" "):
+        chance, long = rng.random(), len(word) > _KEEP + 2 and word.isalpha()
+        if long and chance < 0.12:
+            word = word[:2] + "".join(c for c in word[2:-1] if c.lower() not in _VOWELS) + word[-1]  # noqa: PLW2901
+        elif long and chance < 0.24:
+            word = typo(typo(word, rng), rng)  # noqa: PLW2901
+        elif long and chance < 0.32:
+            at = rng.randrange(3, len(word) - 2)
+            word = f"{word[:at]}{rng.choice(' -')}{word[at:]}"  # noqa: PLW2901
+        if out and chance > 0.95:
+            out[-1] += word
+        else:
+            out.append(word)
+    return " ".join(out)
+
+
+def hand(rng: random.Random) -> Hand:
+    """Habits, drawn."""
     case = rng.choices(["asis", "upper", "first", "lower", "title"], [40, 25, 20, 10, 5])[0]
     return case, rng.random() < (0.8 if case == "upper" else 0.3)
 
 
-def apply_hand(text: str, habits: tuple[str, bool]) -> str:
+def apply_hand(text: str, habits: Hand) -> str:
     """Case and accents of a whole line; keeps the number of characters but for œ, so apply it by pieces."""
     case, bare = habits
     if bare:

@@ -71,7 +71,11 @@ class Rows:
     def normal(self, example: Example, number: int) -> NormalText:
         """The example's line in its normal form; `number` decides whether errors are corrected."""
         holds = example.context.split()
-        hints = Hints(sex="F" if "female" in holds else "M" if "male" in holds else "U", newborn="newborn" in holds)
+        hints = Hints(
+            example.around,
+            sex="F" if "female" in holds else "M" if "male" in holds else "U",
+            newborn="newborn" in holds,
+        )
         spelled = (number * 7919) % 1000 < self._spelled * 1000
         return normalise(example.text, hints, self._speller if spelled else None)
 
