@@ -179,6 +179,19 @@ def read_answer(arrays: Mapping[str, Any], lengths: Sequence[int]) -> list[LineA
     return answers
 
 
+class SilentModel:
+    """A model that finds nothing: what is coded then is the rules' work alone."""
+
+    version = "none"
+
+    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
+        """See `LineModel.tag`."""
+        return [() for _ in lines]
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
 class MemoryModel:
     """In-memory twin: tags the words that it was given, and can be made to fail.
 

@@ -14,6 +14,7 @@ from stream.coder.expressions import Expression
 from stream.coder.stems import Token, is_word, stems
 
 _END = ""
+_MOST_PASSED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,11 @@ class PhraseIndex:
     Args:
         pairs: expressions with their normalised text. Where two share stems and condition, the earlier one stands,
             so the order of `pairs` is their precedence.
+        passed: stems that may stand inside a phrase without being of it ("cancer épidermoïde de l'œsophage").
     """
 
-    def __init__(self, pairs: Iterable[tuple[Expression, str]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[Expression, str]], passed: frozenset[str] = frozenset()) -> None:
+        self._passed = passed
         meanings: dict[tuple[str, ...], dict[str, Expression]] = {}
         for expression, text in pairs:
             key = stems(text)
@@ -107,10 +110,19 @@ class PhraseIndex:
                 step = last + 1
                 while step < len(tokens) and not tokens[step].stem:
                     step += 1
+                if step < len(tokens) and tokens[step].stem not in node:
+                    step = self._past(tokens, step)
                 if step >= len(tokens) or tokens[step].stem not in node:
                     break
                 node, last, size = node[tokens[step].stem], step, size + 1
         return hits
+
+    def _past(self, tokens: Sequence[Token], step: int) -> int:
+        """The first token behind words that a phrase may hold without being made of them."""
+        end = min(len(tokens), step + _MOST_PASSED)
+        while step < end and (not tokens[step].stem or tokens[step].stem in self._passed):
+            step += 1
+        return step
 
 
 def best_cover(hits: Sequence[Hit]) -> list[Hit]:

@@ -129,7 +129,7 @@ class RuleCoder:
         modifiers: frozenset[str],
         version: str,
     ) -> None:
-        self._own, self._labels = PhraseIndex(own), PhraseIndex(labels)
+        self._own, self._labels = PhraseIndex(own, modifiers), PhraseIndex(labels, modifiers)
         self._modifiers = modifiers
         self.version = version
 
