@@ -1,6 +1,6 @@
 """Fit what confidences mean, on certificates with gold codes that the lexicon's authors and the model never saw.
 
-``python -m training.calibrate GOLD.jsonl`` writes `stream/coder/confidence.json` (probability that an entity's code is
+``python -m training.calibrate GOLD.jsonl|dev`` writes `stream/coder/confidence.json` (probability that an entity's code is
 right), `stream/targeting/certainty.json` (that the underlying cause is) and prints the expected calibration error and
 the threshold of targeting: the lowest at which the error among automatic certificates is at most the bound with 95 %
 confidence (exact binomial, fixed sequence from the strictest threshold down, begun where at least
@@ -17,15 +17,17 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from stream.certificate import utc_now
 from stream.coder import confidence
-from stream.pipeline.core import Core
+from stream.coder.model import LineAnswer, LineModel, LineRequest
+from stream.evaluation.gold import Gold
+from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Incoming
 from stream.settings import load
 from stream.targeting import certainty
@@ -33,6 +35,16 @@ from stream.targeting.target import unknown_share
 from training.evaluate import read_gold
 
 DELTA = 0.05
+
+Reading = tuple[Prepared, dict[LineRequest, LineAnswer]]
+"""A certificate made ready, and the model's answers to its lines."""
+
+
+class Fitted(Protocol):
+    """A fitted function."""
+
+    def of(self, features: dict[str, float]) -> float:
+        """Probability of named features."""
 
 
 RISING = frozenset({"selection", "own", "weakest", "both:logit", "model:logit"})
@@ -99,25 +111,21 @@ def threshold(chances: Sequence[float], right: Sequence[bool], bound: float) -> 
     return best
 
 
-async def gather(gold: Sequence[dict[str, Any]], core: Core, model: Any) -> list[Any]:
+async def gather(gold: Sequence[Gold], core: Core, model: LineModel) -> list[Reading]:
     """Prepared certificate and the model's answers, for each."""
     found = []
     for row in gold:
-        certificate = core.certificate({k: v for k, v in row.items() if k not in ("gold", "comment")})
-        prepared = core.prepare_certificate(certificate, Incoming(None))
+        prepared = core.prepare_certificate(row.readable(), Incoming(None))
         found.append((prepared, dict(zip(prepared.requests, await model.tag(prepared.requests), strict=True))))
     return found
 
 
-def entities(
-    gold: Sequence[dict[str, Any]], found: Sequence[Any], core: Core
-) -> tuple[list[dict[str, float]], list[bool]]:
+def entities(gold: Sequence[Gold], found: Sequence[Reading], core: Core) -> tuple[list[dict[str, float]], list[bool]]:
     """Features of every proposal of either coder, and whether the gold has its code on that line."""
     rows: list[dict[str, float]] = []
     right: list[bool] = []
     for row, (prepared, answers) in zip(gold, found, strict=True):
-        lines = [*row["gold"].get("part1", []), *row["gold"].get("part2", [])]
-        for expected, line in zip(lines, prepared.read.lines, strict=True):
+        for expected, line in zip(row.lines, prepared.read.lines, strict=True):
             wanted = Counter(expected)
             for proposal in core.proposals(prepared, line, answers.get(line.request, ())):
                 rows.append(proposal.evidence.features())
@@ -125,16 +133,25 @@ def entities(
     return rows, right
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gold", type=Path)
-    parser.add_argument("--bound", type=float, default=0.05, help="accepted error among automatic certificates")
-    options = parser.parse_args()
-    from training.local import LocalModel
+def causes(
+    gold: Sequence[Gold], found: Sequence[Reading], core: Core, model: str
+) -> tuple[list[dict[str, float]], list[bool]]:
+    """Features of every underlying cause selected, and whether it is the gold's."""
+    cases: list[dict[str, float]] = []
+    good: list[bool] = []
+    for row, (prepared, answers) in zip(gold, found, strict=True):
+        coded, _ = core.code(prepared, answers, model, utc_now())
+        raw = core.selected(prepared.read.certificate, coded.part1, coded.part2)
+        if raw.code is not None:
+            unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*coded.part1, *coded.part2))
+            cases.append(certainty.features(raw, coded.part1, coded.part2, unknown))
+            good.append(raw.code == row.underlying)
+    return cases, good
 
-    core, model = Core(None, load()), LocalModel()
-    gold = read_gold(options.gold)
+
+def calibrate(gold: Sequence[Gold], model: LineModel) -> Iterator[str]:
+    """Fit both functions, write them where the package reads them, and tell how well they mean what they say."""
+    core = Core(None, load())
     found = asyncio.run(gather(gold, core, model))
     rows, right = entities(gold, found, core)
     weights = fit(rows, right, 1.0)
@@ -142,49 +159,49 @@ def main() -> None:
     _write(confidence.WEIGHTS, note, weights)
     fitted = confidence.Confidence(weights)
     chances = [fitted.of(row) for row in rows]
-    print(f"entities: {note}; calibration error {calibration_error(chances, right):.4f} (in sample)")
-    half = len(rows) // 2
-    other = confidence.Confidence(fit(rows[:half], right[:half], 1.0))
-    print(
-        f"          fitted on one half, on the other {calibration_error([other.of(r) for r in rows[half:]], right[half:]):.4f}"
-    )
-
+    crossed = _crossed(rows, right, 1.0, confidence.Confidence)
+    yield f"entities: {note}; calibration error {calibration_error(chances, right):.4f} in sample, "
+    yield f"          {calibration_error(crossed, right):.4f} crossed over five folds"
     confidence.load.cache_clear()
-    core = Core(None, load())
-    cases: list[dict[str, float]] = []
-    good: list[bool] = []
-    for row, (prepared, answers) in zip(gold, found, strict=True):
-        coded, _ = core.code(prepared, answers, model.version, utc_now())
-        raw = core.selected(prepared.read.certificate, coded.part1, coded.part2)
-        if raw.code is None:
-            continue
-        unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*coded.part1, *coded.part2))
-        cases.append(certainty.features(raw, coded.part1, coded.part2, unknown))
-        good.append(raw.code == row["gold"]["underlying"])
+    cases, good = causes(gold, found, Core(None, load()), model.version)
     weights = fit(cases, good, 3.0)
     _write(certainty.WEIGHTS, f"{len(cases)} certificates", weights)
-    whole = certainty.Certainty(weights)
-    sure = [whole.of(case) for case in cases]
-    print(f"underlying: right {np.mean(good):.4f}; calibration error {calibration_error(sure, good):.4f} (in sample)")
-    folds = _crossed(cases, good)
-    print(f"            crossed over five folds {calibration_error(folds, good):.4f}")
-    for bound in sorted({options.bound, 0.02, 0.05, 0.1}):
+    certainty.load.cache_clear()
+    folds = _crossed(cases, good, 3.0, certainty.Certainty)
+    yield f"underlying: right {np.mean(good):.4f}; calibration error {calibration_error(folds, good):.4f} crossed"
+    for bound in (0.02, 0.05, 0.1):
         limit, n, errors = threshold(folds, good, bound)
-        print(f"  error at most {bound:.0%}: threshold {limit:.4f}, {n} of {len(gold)} automatic, {errors} wrong")
-    for limit in (0.7, 0.75, 0.8, 0.85, 0.88, 0.9, 0.92):
+        yield f"  error at most {bound:.0%}: threshold {limit:.4f}, {n} of {len(gold)} automatic, {errors} wrong"
+    for limit in (0.7, 0.8, 0.85, 0.9, 0.95):
         taken = [right for chance, right in zip(folds, good, strict=True) if chance >= limit]
         if taken:
-            print(
-                f"  threshold {limit:.2f}: {len(taken) / len(gold):.3f} automatic, {1 - np.mean(taken):.3f} of them wrong"
-            )
+            yield f"  threshold {limit:.2f}: {len(taken) / len(gold):.3f} automatic, {1 - np.mean(taken):.3f} of them wrong"
 
 
-def _crossed(cases: Sequence[dict[str, float]], good: Sequence[bool], folds: int = 5) -> list[float]:
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("gold", help="a file, or dev: the written certificates kept for development")
+    parser.add_argument("--model", type=Path, help="served folder")
+    options = parser.parse_args()
+    from training.local import LocalModel
+
+    for told in calibrate(read_gold(options.gold), LocalModel(options.model)):
+        print(told)
+
+
+def _crossed(
+    cases: Sequence[dict[str, float]],
+    good: Sequence[bool],
+    ridge: float,
+    make: Callable[[dict[str, float]], Fitted],
+    folds: int = 5,
+) -> list[float]:
     """Each case's chance by weights fitted without its fold."""
     out = [0.0] * len(cases)
     for fold in range(folds):
         kept = [i for i in range(len(cases)) if i % folds != fold]
-        fitted = certainty.Certainty(fit([cases[i] for i in kept], [good[i] for i in kept], 3.0))
+        fitted = make(fit([cases[i] for i in kept], [good[i] for i in kept], ridge))
         for i in range(fold, len(cases), folds):
             out[i] = fitted.of(cases[i])
     return out

@@ -1,8 +1,7 @@
-"""Measure the coder against certificates with gold codes.
+"""Measure the coder in this process, without a server: what `causa evaluate` says, for one who trains.
 
-``python -m training.evaluate GOLD.jsonl [--rules-only|--model-only] [--errors N]``. Gold format: the certificate with
-``"gold": {"part1": [[codes of line 1], …], "part2": [[…]], "underlying": code}``. Entities are compared line by line,
-as bags of codes: precision, recall and F1, micro-averaged, exact (four characters) and at three.
+``python -m training.evaluate GOLD.jsonl|dev [--rules-only|--model-only] [--model FOLDER] [--errors N]``; `dev` stands for
+the written certificates that are kept out of training.
 """
 
 from __future__ import annotations
@@ -10,131 +9,50 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from stream.certificate import utc_now
-from stream.coder.model import LineModel
-from stream.coding import CodedCertificate
-from stream.nomenclature import icd10
+from stream.coder.model import LineModel, SilentModel
+from stream.evaluation import gold as golden
+from stream.evaluation.gold import Gold
+from stream.evaluation.run import run
+from stream.evaluation.score import Score, score
 from stream.pipeline.core import Core
-from stream.pipeline.record import Incoming
 from stream.settings import load
+from training import written
 
 
-@dataclass
-class Score:
-    """Counts of entities right, proposed and expected."""
-
-    right: int = 0
-    proposed: int = 0
-    expected: int = 0
-
-    def add(self, proposed: Counter[str], expected: Counter[str]) -> None:
-        """Count one line."""
-        self.right += sum((proposed & expected).values())
-        self.proposed += proposed.total()
-        self.expected += expected.total()
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return 2 * self.right / max(1, self.proposed + self.expected)
-
-    def __str__(self) -> str:
-        precision, recall = self.right / max(1, self.proposed), self.right / max(1, self.expected)
-        return f"P {precision:.4f}  R {recall:.4f}  F1 {self.f1:.4f}  (n={self.expected})"
+def read_gold(source: str) -> list[Gold]:
+    """Gold of a file, or of the written certificates kept for development."""
+    if source != "dev":
+        return list(golden.read(Path(source)))
+    return [golden.of(w.gold()) for w in written.load("dev")]
 
 
-@dataclass
-class Report:
-    """All measures of a run."""
-
-    exact: Score = field(default_factory=Score)
-    three: Score = field(default_factory=Score)
-    chapters: dict[str, Score] = field(default_factory=dict)
-    certificates: int = 0
-    underlying: int = 0
-    underlying_three: int = 0
-    underlying_from_gold: int = 0
-    automatic: int = 0
-    automatic_right: int = 0
-    errors: list[dict[str, Any]] = field(default_factory=list)
-
-
-def read_gold(path: Path) -> list[dict[str, Any]]:
-    """Certificates with their gold."""
-    return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines() if row.strip()]
-
-
-async def run(gold: Sequence[dict[str, Any]], core: Core, model: LineModel) -> list[CodedCertificate]:
-    """Coded certificates, in order."""
-    coded = []
-    for row in gold:
-        certificate = core.certificate({k: v for k, v in row.items() if k not in ("gold", "comment")})
-        prepared = core.prepare_certificate(certificate, Incoming(None))
-        answers = dict(zip(prepared.requests, await model.tag(prepared.requests), strict=True))
-        coded.append(core.code(prepared, answers, model.version, utc_now())[0])
-    return coded
-
-
-def score(gold: Iterable[dict[str, Any]], coded: Iterable[CodedCertificate]) -> Report:
-    """Compare."""
-    report = Report()
-    for row, result in zip(gold, coded, strict=True):
-        truth = row["gold"]
-        lines = [*truth.get("part1", []), *truth.get("part2", [])]
-        texts = [
-            line["text"] if isinstance(line, dict) else line for p in ("part1", "part2") for line in row.get(p, [])
-        ]
-        for text, expected, line in zip(texts, lines, (*result.part1, *result.part2), strict=True):
-            got, want = Counter(e.code for e in line.entities), Counter(expected)
-            report.exact.add(got, want)
-            report.three.add(Counter(c[:3] for c in got.elements()), Counter(c[:3] for c in want.elements()))
-            for code in want | got:
-                chapter = report.chapters.setdefault(icd10.chapter(code), Score())
-                chapter.add(Counter({code: got[code]}), Counter({code: want[code]}))
-            if got != want:
-                found = [(text[e.start : e.end], e.code, e.method.value, e.confidence) for e in line.entities]
-                report.errors.append({"id": row["certificate_id"], "text": text, "gold": expected, "found": found})
-        cause = result.underlying.code or ""
-        report.certificates += 1
-        report.underlying += cause == truth["underlying"]
-        report.underlying_three += cause[:3] == truth["underlying"][:3]
-        if result.targeting.route == "AUTO":
-            report.automatic += 1
-            report.automatic_right += cause == truth["underlying"]
-        if cause != truth["underlying"]:
-            report.errors.append(
-                {"id": row["certificate_id"], "underlying": truth["underlying"], "found": cause,
-                 "steps": list(result.underlying.steps), "confidence": result.underlying.confidence,
-                 "lines": [[e.code for e in line.entities] for line in (*result.part1, *result.part2)]}
-            )  # fmt: skip
-    return report
-
-
-class Silent:
-    """A model that says nothing: the rules alone."""
-
-    version = "none"
-
-    async def tag(self, lines: Sequence[Any]) -> list[Any]:
-        """No entity on any line."""
-        return [() for _ in lines]
-
-    async def close(self) -> None:
-        """Nothing to do."""
+def lines(found: Score) -> Iterator[str]:
+    """What a person wants to know first."""
+    for name, tally in (("entities, exact", found.exact), ("entities, three characters", found.three)):
+        yield f"{name:28} P {tally.precision:.4f}  R {tally.recall:.4f}  F1 {tally.f1:.4f}  (n={tally.expected})"
+    for name, share in (
+        ("lines exact", found.lines), ("certificates exact", found.certificates), ("underlying, exact", found.underlying),
+        ("underlying, three characters", found.underlying_three), ("underlying, shortlist", found.underlying_shortlist),
+        ("underlying of automatic", found.automatic),
+    ):  # fmt: skip
+        yield f"{name:28} {share.rate:.4f}  (n={share.total})"
+    errors = found.entity_chances.error, found.underlying_chances.error
+    yield f"{'calibration error':28} entities {errors[0]:.4f}, underlying {errors[1]:.4f}"
+    for chapter, one in sorted(found.chapters.items(), key=lambda item: -item[1].expected):
+        yield f"  chapter {chapter:6} P {one.precision:.3f}  R {one.recall:.3f}  F1 {one.f1:.3f}  (n={one.expected})"
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gold", type=Path)
+    parser.add_argument("gold")
     parser.add_argument("--rules-only", action="store_true")
     parser.add_argument("--model-only", action="store_true")
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--errors", type=int, default=0)
     options = parser.parse_args()
     from training.local import LocalModel
@@ -142,21 +60,15 @@ def main() -> None:
     core = Core(None, load())
     if options.model_only:
         core.silence_rules()
-    model: LineModel = Silent() if options.rules_only else LocalModel()
-    gold = read_gold(options.gold)
-    report = score(gold, asyncio.run(run(gold, core, model)))
-    print("entities, exact:           ", report.exact)
-    print("entities, three characters:", report.three)
-    n = report.certificates
-    print(
-        f"underlying cause: exact {report.underlying / n:.4f}, three characters {report.underlying_three / n:.4f} (n={n})"
-    )
-    right = report.automatic_right / max(1, report.automatic)
-    print(f"automatic: {report.automatic / n:.4f} of certificates, underlying right in {right:.4f} of them")
-    for chapter, one in sorted(report.chapters.items(), key=lambda item: -item[1].expected):
-        print(f"  chapter {chapter:6} {one}")
-    for error in report.errors[: options.errors]:
-        print(json.dumps(error, ensure_ascii=False))
+    model: LineModel = SilentModel() if options.rules_only else LocalModel(options.model)
+
+    async def coded() -> Score:
+        return score([pair async for pair in run(read_gold(options.gold), core, model)])
+
+    found = asyncio.run(coded())
+    print("\n".join(lines(found)))
+    for miss in found.misses[: options.errors]:
+        print(json.dumps(asdict(miss), ensure_ascii=False))
 
 
 if __name__ == "__main__":

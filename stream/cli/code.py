@@ -11,14 +11,12 @@ from typing import IO, Annotated, Any, Literal
 import typer
 
 from stream.cli.output import opened
-from stream.coder.model import TritonModel
-from stream.embedded.servers import Embedded
-from stream.errors import EmbeddedServerError, InvalidSettings
+from stream.cli.serving import line_model, triton
+from stream.errors import InvalidSettings
 from stream.offline.answers import code_rows
 from stream.offline.files import Row, read
 from stream.pipeline.core import Core
 from stream.settings import Settings, load
-from stream.worker.stages import CachedModel, RetryingModel, SplitModel
 
 COLUMNS = (
     "line", "certificate_id", "version", "underlying", "underlying_confidence", "route", "reasons", "part1", "part2",
@@ -52,25 +50,13 @@ def command(
 
 def _coded(settings: Settings, rows: Iterator[Row], out: IO[str], form: str) -> bool:
     """Writes the answers by the configured or the embedded Triton; whether there were bad lines."""
-    embedded = Embedded(settings)
-    started = False
-    try:
-        url = embedded.triton_url()
-    except EmbeddedServerError:
-        embedded.triton.install(None)
-        started = embedded.triton.start(detached=False)
-        url = embedded.triton.url
-    try:
+    with triton(settings) as url:
         return asyncio.run(_code(settings, url, rows, out, form))
-    finally:
-        if started:
-            embedded.triton.release()
 
 
 async def _code(settings: Settings, url: str, rows: Iterator[Row], out: IO[str], form: str) -> bool:
     core = Core(None, settings)
-    triton = TritonModel(url, settings.triton)
-    model = CachedModel(SplitModel(RetryingModel(triton, settings.worker.retry)), settings.worker.cache_lines)
+    model = line_model(url, settings)
     write = _csv_writer(out) if form == "csv" else _jsonl_writer(out)
     failed = False
     try:

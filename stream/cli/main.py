@@ -16,7 +16,7 @@ from rich.console import Console
 
 import stream
 from stream import log
-from stream.cli import code, demo, publish, schemas, servers, tail, topics, underlying, worker
+from stream.cli import code, demo, evaluate, publish, schemas, servers, tail, topics, train, underlying, worker
 from stream.errors import CausaError, InfrastructureError, SetupError
 
 app = typer.Typer(
@@ -35,6 +35,8 @@ app.command("worker")(worker.command)
 app.command("tail")(tail.command)
 app.command("code")(code.command)
 app.command("underlying")(underlying.command)
+app.command("evaluate")(evaluate.command)
+app.command("train")(train.command)
 app.command("demo")(demo.command)
 
 

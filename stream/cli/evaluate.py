@@ -1,0 +1,114 @@
+"""`causa evaluate`: how well certificates with gold codes are coded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stream.certificate import utc_now
+from stream.cli.serving import line_model, triton
+from stream.coder.model import LineModel, SilentModel
+from stream.errors import InvalidSettings
+from stream.evaluation import gold as golden
+from stream.evaluation.gold import Gold
+from stream.evaluation.run import run
+from stream.evaluation.score import Score, Share, Tally, score
+from stream.pipeline.core import Core
+from stream.settings import Settings, load
+
+
+def command(
+    source: Annotated[Path, typer.Argument(metavar="GOLD.jsonl", help="Certificates with their gold.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for report.html and report.json.")] = Path(
+        "evaluation"
+    ),
+    only: Annotated[str, typer.Option(help="rules or model: one of the two coders alone.")] = "",
+    texts: Annotated[bool, typer.Option(help="Show lines that went wrong, with their text, in the report.")] = True,
+) -> None:
+    """Measure the coder against gold: entities, lines, certificates, underlying cause, calibration, confusions.
+
+    Gold is the certificate with "gold": {"part1": [["J18.9"], ["C34.9", "C78.7"]], "part2": [["I10"]], "underlying":
+    "C34.9"}, one list of codes a line, in text order. It uses the configured Triton, else the embedded one, which is
+    started if need be. The report holds lines of certificates unless --no-texts: treat it as you treat them.
+    Examples: `causa evaluate gold.jsonl`, `causa evaluate gold.jsonl -o reports/rules --only rules`
+
+    Exit status: 0; 1 some certificates could not be read and count as missed.
+    """
+    if only not in ("", "rules", "model"):
+        raise InvalidSettings(f"--only {only}", hint="rules or model")
+    settings = load()
+    gold = list(golden.read(source, settings.limits))
+    if not gold:
+        raise InvalidSettings(f"{source.name} holds no certificate")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "report.json").touch()  # told before anything is measured
+    except OSError as error:
+        raise InvalidSettings(f"{output} cannot be written: {error.strerror}", hint="name another folder") from error
+    found, versions = _measured(settings, gold, only)
+    record = {"source": source.name, "certificates": len(gold), "measured_at": utc_now().isoformat(timespec="seconds"),
+              "coders": only or "both", "versions": versions} | found.record()  # fmt: skip
+    from stream.evaluation import report  # matplotlib takes a while: only who wants a report waits for it
+
+    page = report.page(record, found, texts=texts)
+    (output / "report.json").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (output / "report.html").write_text(page, encoding="utf-8")
+    show(found, Console())
+    typer.echo(f"{output / 'report.html'}")
+    if found.unreadable:
+        typer.echo(f"{found.unreadable} certificates could not be read: all their codes count as missed", err=True)
+        raise typer.Exit(1)
+
+
+def _measured(settings: Settings, gold: list[Gold], only: str) -> tuple[Score, dict[str, str]]:
+    core = Core(None, settings)
+    if only == "rules":
+        return asyncio.run(_score(gold, core, SilentModel))
+    if only == "model":
+        core.silence_rules()
+    with triton(settings) as url:
+        return asyncio.run(_score(gold, core, lambda: line_model(url, settings)))
+
+
+async def _score(gold: list[Gold], core: Core, make: Callable[[], LineModel]) -> tuple[Score, dict[str, str]]:
+    model = make()  # on the loop that it will be asked from
+    try:
+        pairs = [pair async for pair in run(gold, core, model)]
+    finally:
+        await model.close()
+    coded = next((c for _, c in pairs if c), None)
+    return score(pairs), asdict(coded.versions) if coded else {}
+
+
+def show(found: Score, console: Console) -> None:
+    """What a person wants to know first, as tables."""
+    entities = Table("entities", "precision", "recall", "F1", "n")
+    rows: list[tuple[str, Tally]] = [("exact", found.exact), ("three characters", found.three)]
+    rows += [(f"chapter {k}", v) for k, v in sorted(found.chapters.items(), key=lambda kv: -kv[1].expected)]
+    for name, tally in rows:
+        cells = (f"{value:.4f}" for value in (tally.precision, tally.recall, tally.f1))
+        entities.add_row(name, *cells, str(tally.expected))
+    shares = Table("share right", "rate", "95 %", "n")
+    named: list[tuple[str, Share]] = [
+        ("lines, exact", found.lines), ("certificates, exact", found.certificates), ("underlying cause", found.underlying),
+        ("  three characters", found.underlying_three), ("  European shortlist", found.underlying_shortlist),
+        ("  of automatic certificates", found.automatic),
+        *((f"codes by {name}", share) for name, share in sorted(found.methods.items())),
+    ]  # fmt: skip
+    for name, share in named:
+        low, high = share.interval()
+        shares.add_row(name, f"{share.rate:.4f}", f"{low:.3f}–{high:.3f}", str(share.total))
+    console.print(entities, shares)
+    console.print(
+        f"expected calibration error: entities {found.entity_chances.error:.4f}, "
+        f"underlying cause {found.underlying_chances.error:.4f}"
+    )

@@ -1,0 +1,36 @@
+"""The model server that a command without Kafka asks: the configured Triton, else the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stream.coder.model import LineModel, TritonModel
+from stream.embedded.servers import Embedded
+from stream.errors import EmbeddedServerError
+from stream.settings import Settings
+from stream.worker.stages import CachedModel, RetryingModel, SplitModel
+
+
+@contextmanager
+def triton(settings: Settings) -> Iterator[str]:
+    """Address of Triton; the embedded one is started if need be, and let go of behind the block."""
+    embedded = Embedded(settings)
+    started = False
+    try:
+        url = embedded.triton_url()
+    except EmbeddedServerError:
+        embedded.triton.install(None)
+        started = embedded.triton.start(detached=False)
+        url = embedded.triton.url
+    try:
+        yield url
+    finally:
+        if started:
+            embedded.triton.release()
+
+
+def line_model(url: str, settings: Settings) -> LineModel:
+    """The coder behind retries, splitting and the cache, as the worker asks it."""
+    asked = RetryingModel(TritonModel(url, settings.triton), settings.worker.retry)
+    return CachedModel(SplitModel(asked), settings.worker.cache_lines)

@@ -1,0 +1,128 @@
+"""From a clean clone to a served model: corpus, training, what it reads, confidences, export.
+
+`causa train` runs it. Every stage finds what an earlier run left in the folder, so that an interrupted run goes on.
+With an office's own coded certificates (`--fine-tune`) training begins from the served model, half of the written lines
+being the office's, and a fifth of its certificates are kept apart to measure the model before and after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from stream.evaluation import gold as golden
+from stream.evaluation.gold import Gold
+from stream.evaluation.run import run
+from stream.evaluation.score import Score, score
+from stream.pipeline.core import Core
+from stream.settings import REPOSITORY, load
+from training import align, compare, written
+from training.calibrate import calibrate
+from training.corpus import Corpus, Example, Part, Scene
+from training.export import export
+from training.local import LocalModel
+from training.train import Plan, Progress, train
+
+SERVED = REPOSITORY / "model_repo" / "coder"
+APART = 5
+"""One certificate in this many of an office's own is kept apart."""
+FINE_PEAK = 4e-4
+"""Highest learning rate of a model that has learnt already."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make.
+
+    Attributes:
+        plan: the training itself.
+        office: an office's coded certificates, to fine-tune the served version on.
+        version: version under `model_repo/coder` to begin from (fine-tuning) and to write.
+        promote: write the served version and the packaged confidences; else all stays in the run's folder.
+    """
+
+    plan: Plan
+    office: Path | None = None
+    version: str = "1"
+    promote: bool = True
+
+
+def apart(row: Gold) -> bool:
+    """Whether an office's certificate is kept out of training, by a hash of its id."""
+    return zlib.crc32(row.id.encode()) % APART == 0
+
+
+def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[str, Any]:
+    """Make the model; what was measured, also written to `metrics.json` in the run's folder.
+
+    Args:
+        recipe: what to make.
+        tell: takes a line for the person who waits.
+        progress: see `training.train.train`.
+    """
+    plan = recipe.plan
+    plan.out.mkdir(parents=True, exist_ok=True)
+    office = list(golden.read(recipe.office)) if recipe.office else []
+    kept = [row for row in office if apart(row)]
+    measured: dict[str, Any] = {}
+    examples: Iterator[Example] | None = None
+    if office:
+        served = SERVED / recipe.version
+        plan = replace(plan, init=plan.init or served, peak=min(plan.peak, FINE_PEAK))
+        scenes = _aligned([row for row in office if not apart(row)], LocalModel(served), measured, tell)
+        examples = itertools.islice(Corpus(plan.seed, office=scenes), plan.rows * 2)
+        if kept:
+            measured["office_before"] = _score(
+                kept, LocalModel(served), f"office's {len(kept)} kept apart, before", tell
+            )
+    tell(f"training: {plan.steps} steps, {plan.rows} lines, in {plan.out}")
+    model = train(plan, examples, progress)
+    folder = plan.out / "served"
+    export(model, folder, 1.0)
+    shutil.copy(SERVED / "1" / "model.py", folder / "model.py")
+    local = LocalModel(folder)
+    for part in get_args(Part):
+        if part != "train":
+            tally = asyncio.run(compare.measure(local, compare.held_out(part, plan.out)))
+            measured[part] = tally.record()
+            tell(f"held out by {part}: F1 {tally.f1:.4f}, the model alone")
+    if recipe.promote:
+        tell(f"promoting to {SERVED.name}/{recipe.version}")
+        shutil.copytree(folder, SERVED / recipe.version, dirs_exist_ok=True)
+        development = [golden.of(w.gold()) for w in written.load("dev")]
+        for told in calibrate([*development, *kept], local):
+            tell(told)
+    measured["development"] = _score(
+        [golden.of(w.gold()) for w in written.load("dev")], local, "written certificates kept for development", tell
+    )
+    if kept:
+        measured["office_after"] = _score(kept, local, f"office's {len(kept)} kept apart, after", tell)
+    (plan.out / "metrics.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    return measured
+
+
+def _aligned(rows: list[Gold], model: LocalModel, measured: dict[str, Any], tell: Tell) -> list[Scene]:
+    scenes, lost = asyncio.run(align.align(rows, Core(None, load()), model))
+    measured["office_lines"] = {"used": len(scenes), "without_place": lost}
+    tell(f"office: {len(rows)} certificates, {len(scenes)} lines to learn from, {lost} in which a code found no place")
+    return scenes
+
+
+def _score(rows: list[Gold], model: LocalModel, name: str, tell: Tell) -> dict[str, Any]:
+    async def measure() -> Score:
+        return score([pair async for pair in run(rows, Core(None, load()), model)])
+
+    found = asyncio.run(measure())
+    tell(
+        f"{name}: F1 {found.exact.f1:.4f} exact, {found.three.f1:.4f} three characters, underlying {found.underlying.rate:.4f}"
+    )
+    return found.record()
