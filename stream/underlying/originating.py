@@ -19,7 +19,9 @@ def originating_cause(case: Case, tables: Tables, trail: Trail) -> Mention:
         start = starting_point(case.lines, case.part2, tables.causal)
         found = trail.note(start.step, start.mention)
         found = _obvious_cause(found, case, tables, trail)
-        disregarded = _disregarded(found, case, tables)
+        disregarded = _disregarded(
+            found, case, tables, reported_as_cause=start.rule in ("SP3", "SP4") and found is start.mention
+        )
         if disregarded is None:
             break
         name, why, limit = disregarded
@@ -49,8 +51,14 @@ def _obvious_cause(found: Mention, case: Case, tables: Tables, trail: Trail) -> 
     return found
 
 
-def _disregarded(found: Mention, case: Case, tables: Tables) -> tuple[str, str, Codes] | None:
-    """(step, why, conditions that no longer count) when SP7 or SP8 sets the starting point aside."""
+def _disregarded(
+    found: Mention, case: Case, tables: Tables, *, reported_as_cause: bool
+) -> tuple[str, str, Codes] | None:
+    """(step, why, conditions that no longer count) when SP7 or SP8 sets the starting point aside.
+
+    A trivial condition that is reported to have caused another one is not set aside (volume 2, 2016, 4.2.1, SP8);
+    a habit is, whatever it caused.
+    """
     ill_defined, trivial = tables.ill_defined, tables.trivial
     if found.code in ill_defined:
         # Something that is neither ill-defined nor a mere habit has to remain.
@@ -58,6 +66,10 @@ def _disregarded(found: Mention, case: Case, tables: Tables) -> tuple[str, str, 
             return "SP7", "ill-defined", ill_defined
         if found.code in _UNKNOWN and any(m.code not in _UNKNOWN and m.code not in _HABITS for m in case.everything):
             return "SP7", "an unknown cause", _UNKNOWN
-    elif found.code in trivial and any(m.code not in trivial and m.code not in ill_defined for m in case.everything):
+    elif (
+        found.code in trivial
+        and not (reported_as_cause and found.code not in _HABITS)
+        and any(m.code not in trivial and m.code not in ill_defined for m in case.everything)
+    ):
         return "SP8", "trivial", trivial
     return None
