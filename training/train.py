@@ -96,10 +96,9 @@ def prepare(plan: Plan, tokenizer: Any, examples: Iterable[Example] | None = Non
 
 
 def begin(
-    plan: Plan, tokenizer: Any, e5: pretrained.Weights | None
-) -> tuple[Encoder, Head, Shape, list[str], list[str]]:
-    """The network before the first step, and its classes."""
-    main, seconds = classes()
+    plan: Plan, tokenizer: Any, e5: pretrained.Weights | None, main: list[str], seconds: list[str]
+) -> tuple[Encoder, Head, Shape]:
+    """The network before the first step."""
     sizes = tokenizer.get_vocab_size(), len(main), len(seconds)
     before = checkpoint.load(plan.init) if plan.init else None
     if e5:
@@ -115,7 +114,7 @@ def begin(
         pretrained.fill(encoder, e5, tokenizer)
     if before:
         warm(before, encoder, head, main, seconds)
-    return encoder, head, shape, main, seconds
+    return encoder, head, shape
 
 
 def warm(before: Weights, encoder: Encoder, head: Head, main: list[str], seconds: list[str]) -> None:
@@ -149,14 +148,16 @@ def train(plan: Plan, examples: Iterable[Example] | None = None, progress: Progr
     e5 = pretrained.Weights(pretrained.package_file()) if plan.pretrained else None
     tokenizer = subwords(plan, e5)
     path = prepare(plan, tokenizer, examples)
-    encoder, head, shape, main, seconds = begin(plan, tokenizer, e5)
+    resume = plan.out / "checkpoint.pt"
+    state = torch.load(resume, weights_only=True) if resume.exists() else None
+    # The lexicon may have changed since the run began; its classes have not.
+    main, seconds = (state["codes"], state["seconds"]) if state else classes()
+    encoder, head, shape = begin(plan, tokenizer, e5, main, seconds)
     data = Batches(path, main, seconds, plan.seed)
     parameters = [*encoder.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=plan.peak, weight_decay=0.01, betas=(0.9, 0.98))
-    resume = plan.out / "checkpoint.pt"
     first, spent = 0, 0.0
-    if resume.exists():
-        state = torch.load(resume, weights_only=True)
+    if state:
         encoder.load_state_dict(state["encoder"])
         head.load_state_dict(state["head"])
         optimiser.load_state_dict(state["optimiser"])
@@ -179,6 +180,7 @@ def train(plan: Plan, examples: Iterable[Example] | None = None, progress: Progr
             if now - saved > _SAVE_S:
                 fresh = resume.with_suffix(".part")
                 torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "step": step + 1,
+                            "codes": main, "seconds": seconds,
                             "optimiser": optimiser.state_dict(), "spent": spent + now - began}, fresh)  # fmt: skip
                 fresh.replace(resume)
                 saved = now
