@@ -51,13 +51,9 @@ check: install-dev
 bench: install-dev
 	$(BIN)/python -m bench --cache
 
-# An hour and a half on two cores gave the committed model (minutes give a useful one); interrupted, it goes on where it
-# stopped. Confidences are not fitted again here: that wants certificates on which neither lexicon nor rules were mended
-# (python -m training.calibrate GOLD.jsonl).
+# Hours on two cores make the model that is committed, minutes a useful one; interrupted, it goes on where it stopped.
 train: install-train
-	$(BIN)/python -m training.train --out runs/coder --minutes 90
-	$(BIN)/python -m training.export --model runs/coder/model.pt
-	$(BIN)/python -m training.evaluate samples/certificates.jsonl
+	$(BIN)/causa train
 
 lock:
 	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes -o requirements.lock

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream.coder.model import LineModel
+from stream.errors import InputError
 from stream.evaluation.gold import Gold
 from stream.nomenclature import icd10
 from stream.pipeline.core import Core
@@ -20,6 +21,8 @@ from stream.pipeline.record import Incoming
 from training.corpus import Scene
 from training.written import WrittenLine
 
+_MOST = 2
+"""Codes that the network can give to one place."""
 _SAME, _CATEGORY, _CHAPTER, _ANY = 1.0, 0.3, 0.05, 0.01
 """How likely words that were coded otherwise mean a code: the same, of its category, of its chapter, of another."""
 
@@ -49,7 +52,7 @@ class Place:
 def lay(codes: Sequence[str], places: Sequence[Place]) -> list[int] | None:
     """Place of each code: in order, several codes on one place only next to one another; None where there is no way.
 
-    Maximises the product of chances less a price for places that a coder had seen something in and that stay empty.
+    Maximises the product of chances; a second code on one place has to be worth twice a place of its own.
     """
     worst = -math.inf
     # best[k]: score and choice of the codes so far, the last of them on place k.
@@ -90,7 +93,11 @@ async def align(gold: Sequence[Gold], core: Core, model: LineModel) -> tuple[lis
     found: list[Scene] = []
     lost = 0
     for row in gold:
-        prepared = core.prepare_certificate(row.readable(), Incoming(None))
+        try:
+            prepared = core.prepare_certificate(row.readable(), Incoming(None))
+        except InputError:
+            lost += len(row.lines)
+            continue
         answers = dict(zip(prepared.requests, await model.tag(prepared.requests), strict=True))
         texts = [line.normal.text for line in prepared.read.lines]
         for number, (codes, line) in enumerate(zip(row.lines, prepared.read.lines, strict=True)):
@@ -105,8 +112,11 @@ async def align(gold: Sequence[Gold], core: Core, model: LineModel) -> tuple[lis
             grouped: dict[int, list[str]] = {}
             for code, k in zip(codes, laid, strict=True):
                 grouped.setdefault(k, []).append(icd10.load().written(code) or code)
+            if max(map(len, grouped.values()), default=0) > _MOST:
+                lost += 1
+                continue
             mentions = sorted(
-                (*line.normal.raw_span(places[k].start, places[k].end), tuple(both[:2])) for k, both in grouped.items()
+                (*line.normal.raw_span(places[k].start, places[k].end), tuple(both)) for k, both in grouped.items()
             )
             around = " ".join(text for i, text in enumerate(texts) if i != number)
             found.append(Scene(WrittenLine(line.normal.raw, tuple(mentions)), prepared.read.conditions, around))

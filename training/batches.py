@@ -65,7 +65,7 @@ class Batches:
         ).astype(np.int64)  # fmt: skip
         self._first = np.searchsorted(entities[:, 0], np.arange(len(sizes) + 1))
         self._seed = seed
-        self.epoch = max(1, len(sizes) // BATCH)
+        self.epoch = max(1, -(-len(sizes) // BATCH))
         """Batches in which every row is seen once."""
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class Batches:
             chunk = chunk[np.argsort(self._sizes[chunk], kind="stable")]
             batches += [chunk[at : at + BATCH] for at in range(0, len(chunk), BATCH)]
         random.Random(self._seed + epoch).shuffle(batches)
-        return batches[: self.epoch]
+        return batches
 
     def __getitem__(self, number: int) -> Batch:
         """Batch of a step."""

@@ -73,7 +73,7 @@ def _served(folder: Path) -> Weights:
     shape = Shape(vocabulary, len(labels["codes"]), len(labels["seconds"]), width, layers,
                   labels.get("heads", width // HEAD_WIDTH), encoder["blocks.0.up.bias"].shape[0],
                   encoder["positions.weight"].shape[0], post=labels.get("post", False))  # fmt: skip
-    note = {k: labels[k] for k in ("lexicon", "seed", "steps") if k in labels}
+    note = {k: labels[k] for k in ("lexicon", "seed", "steps", "rows", "minutes") if k in labels}
     return Weights(encoder, head, shape, labels["codes"], labels["seconds"], note)
 
 
@@ -87,6 +87,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     stored = {w.name.removesuffix(".half"): numpy_helper.to_array(w) for w in graph.initializer}
     found = {name: array for name, array in stored.items() if not name.startswith("onnx::")}
     for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in stored:  # weights that are equal are stored once
+            found[node.output[0]] = stored[node.input[0]]
         if node.op_type == "MatMul" and node.input[1].startswith("onnx::"):
             layer = ".".join(node.output[0].strip("/").split("/")[:-1])
             found[f"{layer}.weight"] = stored[node.input[1]].T

@@ -20,12 +20,13 @@ from typing import Literal
 import yaml
 
 from stream.certificate import read_certificate
+from stream.coder import expressions
 from stream.coder.context import conditions, context_string
 from stream.coder.expressions import Expression
 from stream.coder.settle import told_manner
 from stream.text.normal import normalise
 from training import noise
-from training.pool import Pool, held_pair, load_written, neighbours_held
+from training.pool import Pool, held_out, held_pair, load_written, neighbours_held
 from training.written import Written, WrittenLine
 
 Part = Literal["train", "expression", "combination", "noise"]
@@ -92,10 +93,11 @@ class Corpus:
         self._rng = random.Random(seed)
         self._part = part
         held = part == "expression"
-        written = load_written() if certificates is None and not held else certificates or ()
+        written = load_written() if certificates is None else certificates
         self._pool = Pool(self._rng, held=held, certificates=written)
         self._drawn = Drawn(self._pool, self._rng, part)
-        groups = [group for group in (scenes(written), tuple(office)) if group]
+        shown = [s for s in office if not neighbours_held([codes for _, _, codes in s.line.mentions])]
+        groups = [group for group in (scenes(written), shown) if group]
         self._replayed = Replayed(groups, self._pool, self._rng) if groups and part == "train" else None
 
     def __iter__(self) -> Iterator[Example]:
@@ -116,6 +118,7 @@ class Drawn:
 
     def __init__(self, pool: Pool, rng: random.Random, part: Part) -> None:
         self._pool, self._rng, self._part, self._phrases = pool, rng, part, phrases()
+        self._kept_out = {e.text.lower() for e in expressions.load() if held_out(e)}
         self._shared = self._heads(pool.flat)
         self._primaries = [e for e in pool.flat if "C00" <= e.codes[0][:3] <= "C76"]
         self._sites = [e for e in pool.flat if e.text.startswith("métastases ") and len(e.codes) == 1]
@@ -127,7 +130,7 @@ class Drawn:
                 tail = expression.text[len(head) :].lstrip()
                 apart = expression.text[len(head) : len(head) + 1] == " " or head.endswith("'")
                 short = tail and len(tail.split()) <= 3 and not expression.when
-                if expression.text.startswith(head) and apart and short:
+                if expression.text.startswith(head) and apart and short and tail.lower() not in self._kept_out:
                     shared.setdefault(head, []).append(expression)
                     break
         return {head: group for head, group in shared.items() if len(group) >= 4}
@@ -198,7 +201,7 @@ class Drawn:
         rng = self._rng
         head = rng.choice(list(self._shared))
         drawn = rng.sample(self._shared[head], min(len(self._shared[head]), rng.choice([2, 2, 3, 4])))
-        while neighbours_held([c for e in drawn for c in e.codes]):
+        while neighbours_held([e.codes for e in drawn]):
             drawn.pop()
         pieces: Pieces = []
         for number, expression in enumerate(drawn):
@@ -216,7 +219,7 @@ class Drawn:
         rng = self._rng
         primary = rng.choice(self._primaries)
         sites = rng.sample(self._sites, rng.choice([1, 2, 2, 3]))
-        while neighbours_held([primary.codes[-1], *(e.codes[0] for e in sites)]):
+        while neighbours_held([primary.codes, *(e.codes for e in sites)]):
             sites.pop()
         pieces: Pieces = [(noise.entity(primary.text, rng, level), primary)]
         if "méta" not in primary.text:
@@ -254,7 +257,7 @@ def scenes(certificates: Sequence[Written]) -> tuple[Scene, ...]:
         texts = [normalise(line.text).text for line in certificate.lines]
         holds = told_manner(texts, conditions(read_certificate(certificate.record())))
         for number, line in enumerate(certificate.lines):
-            if not neighbours_held(line.codes):
+            if not neighbours_held([codes for _, _, codes in line.mentions]):
                 found.append(Scene(line, holds, " ".join(text for i, text in enumerate(texts) if i != number)))
     return tuple(found)
 
@@ -294,7 +297,7 @@ class Replayed:
             at = end
         if at < len(line.text):
             pieces.append((line.text[at:], None))
-        if neighbours_held([c for _, e in pieces if e for c in e.codes]):
+        if neighbours_held([e.codes for _, e in pieces if e]):
             return self.example(recast=recast)
         # Another certificate's lines say nothing of recast causes.
         return write(pieces, habits, context_string(holds), "" if recast else scene.around)

@@ -60,6 +60,8 @@ def main() -> None:
     core = Core(None, load())
     if options.model_only:
         core.silence_rules()
+    if options.rules_only:
+        core.silence_model()
     model: LineModel = SilentModel() if options.rules_only else LocalModel(options.model)
 
     async def coded() -> Score:

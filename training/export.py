@@ -21,6 +21,9 @@ from stream.settings import REPOSITORY
 from training import checkpoint
 from training.tokens import LONGEST
 
+TOLD = ("lexicon", "seed", "steps", "rows", "minutes")
+"""What a served model says of its training."""
+
 
 def halve(path: Path) -> None:
     """Store the large weights of a graph in half precision."""
@@ -57,7 +60,8 @@ def export(model: Path, folder: Path, temperature: float) -> None:
     halve(folder / "head.onnx")
     shutil.copy(checkpoint.tokenizer_of(model), folder / "tokenizer.json")
     labels = {"codes": weights.codes, "seconds": weights.seconds, "conditions": list(CONDITIONS), "longest": LONGEST,
-              "heads": weights.shape.heads, "post": weights.shape.post, "temperature": temperature} | weights.note  # fmt: skip
+              "heads": weights.shape.heads, "post": weights.shape.post, "temperature": temperature}  # fmt: skip
+    labels |= {key: weights.note[key] for key in TOLD if key in weights.note}
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

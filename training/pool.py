@@ -1,7 +1,8 @@
 """What there is to write with: expressions by code, drawn as often as certificates mention their codes.
 
 What is held out is decided here, by hashes that depend on nothing else: one expression in `HELD_OUT` (no training line
-holds it) and one pair of neighbouring categories in `HELD_PAIRS` (no training line has the two side by side).
+holds it) and one pair of neighbouring categories in `HELD_PAIRS` (no training line has two mentions of the two side by
+side).
 """
 
 from __future__ import annotations
@@ -46,14 +47,18 @@ class Pool:
     Args:
         rng: where chance comes from.
         held: the held-out expressions of the lexicon alone, or all others.
-        certificates: written ones whose mentions join the lexicon's expressions.
+        certificates: written ones whose mentions join the lexicon's expressions, or are not held out.
     """
 
     def __init__(self, rng: random.Random, *, held: bool, certificates: Iterable[Written] = ()) -> None:
         self._rng = rng
         nomenclature = icd10.load()
         own = list(expressions.load())
+        certificates = list(certificates)
         self.flat = [e for e in own if held_out(e) == held]
+        if held:  # what a physician's hand wrote too has been learnt
+            written = {line.text[a:b].lower() for c in certificates for line in c.lines for a, b, _ in line.mentions}
+            self.flat = [e for e in self.flat if e.text.lower() not in written]
         labels: list[Expression] = []
         if not held:
             kept_out = {e.text.lower() for e in own if held_out(e)}
@@ -126,9 +131,9 @@ def _mentions(certificates: Iterable[Written], known: set[str]) -> list[Expressi
     return list(found.values())
 
 
-def neighbours_held(codes: Sequence[str]) -> bool:
-    """Whether a line with these codes, in order, holds a held-out pair."""
-    return any(held_pair(a, b) for a, b in itertools.pairwise(codes))
+def neighbours_held(mentions: Sequence[Sequence[str]]) -> bool:
+    """Whether two mentions that stand side by side, told by their codes, are a held-out pair."""
+    return any(held_pair(one[-1], other[0]) for one, other in itertools.pairwise(mentions))
 
 
 def load_written() -> Sequence[Written]:

@@ -77,7 +77,8 @@ def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[s
     examples: Iterator[Example] | None = None
     if office:
         served = SERVED / recipe.version
-        plan = replace(plan, init=plan.init or served, peak=min(plan.peak, FINE_PEAK))
+        told = f"{zlib.crc32(recipe.office.read_bytes()):08x}" if recipe.office else ""
+        plan = replace(plan, init=plan.init or served, peak=min(plan.peak, FINE_PEAK), source=told)
         scenes = _aligned([row for row in office if not apart(row)], LocalModel(served), measured, tell)
         examples = itertools.islice(Corpus(plan.seed, office=scenes), plan.rows * 2)
         if kept:

@@ -51,6 +51,7 @@ class Plan:
         width, layers: sizes of the network.
         pretrained: layers of multilingual-e5-small to begin from, 0 for none.
         init: `model.pt` or served folder to begin from: its sub-words and weights, codes by name.
+        source: names what the lines come from, where they are not the corpus alone.
     """
 
     out: Path
@@ -62,6 +63,12 @@ class Plan:
     layers: int = 4
     pretrained: int = 0
     init: Path | None = None
+    source: str = ""
+
+    def note(self) -> dict[str, Any]:
+        """What tells this training from another one in the same folder."""
+        return {"seed": self.seed, "steps": self.steps, "rows": self.rows, "peak": self.peak, "source": self.source,
+                "init": str(self.init or ""), "pretrained": self.pretrained}  # fmt: skip
 
 
 def classes() -> tuple[list[str], list[str]]:
@@ -74,21 +81,20 @@ def classes() -> tuple[list[str], list[str]]:
 def subwords(plan: Plan, e5: pretrained.Weights | None) -> Any:
     """The run's tokenizer: that of the weights it begins from, or one of its own."""
     path = plan.out / "tokenizer.json"
-    if not path.exists():
-        plan.out.mkdir(parents=True, exist_ok=True)
-        if plan.init:
-            shutil.copy(checkpoint.tokenizer_of(plan.init), path)
-        else:
-            own, labels = normal_expressions()
-            sample = itertools.islice(Corpus(plan.seed + 1), 60_000)
-            lines = [text for _, text in (*own, *own, *labels)] + [e.text.lower() for e in sample]
-            (pretrained.prune(e5, lines) if e5 else train_tokenizer(lines)).save(str(path))
+    plan.out.mkdir(parents=True, exist_ok=True)
+    if plan.init:
+        shutil.copy(checkpoint.tokenizer_of(plan.init), path)
+    elif not path.exists():
+        own, labels = normal_expressions()
+        sample = itertools.islice(Corpus(plan.seed + 1), 60_000)
+        lines = [text for _, text in (*own, *own, *labels)] + [e.text.lower() for e in sample]
+        (pretrained.prune(e5, lines) if e5 else train_tokenizer(lines)).save(str(path))
     return load_tokenizer(path)
 
 
 def prepare(plan: Plan, tokenizer: Any, examples: Iterable[Example] | None = None) -> Path:
     """The file of the run's rows, made of the corpus or of `examples` where it is not there yet."""
-    path = plan.out / f"rows-{plan.seed}-{plan.rows}.npz"
+    path = plan.out / f"rows-{plan.seed}-{plan.rows}{plan.source and '-' + plan.source}.npz"
     if not path.exists():
         source = iter(Corpus(plan.seed) if examples is None else examples)
         batches.save(path, list(rows(source, Rows(tokenizer), plan.rows)))
@@ -144,12 +150,17 @@ def train(plan: Plan, examples: Iterable[Example] | None = None, progress: Progr
         examples: lines to learn from instead of the corpus, as many as `plan.rows`.
         progress: called every hundred steps.
     """
+    done = plan.out / "model.pt"
+    if done.exists() and plan.note().items() <= checkpoint.load(done).note.items():
+        return done
     torch.manual_seed(plan.seed)
     e5 = pretrained.Weights(pretrained.package_file()) if plan.pretrained else None
     tokenizer = subwords(plan, e5)
     path = prepare(plan, tokenizer, examples)
     resume = plan.out / "checkpoint.pt"
     state = torch.load(resume, weights_only=True) if resume.exists() else None
+    if state and state["plan"] != plan.note():
+        state = None  # left by another training
     # The lexicon may have changed since the run began; its classes have not.
     main, seconds = (state["codes"], state["seconds"]) if state else classes()
     encoder, head, shape = begin(plan, tokenizer, e5, main, seconds)
@@ -180,16 +191,15 @@ def train(plan: Plan, examples: Iterable[Example] | None = None, progress: Progr
             if now - saved > _SAVE_S:
                 fresh = resume.with_suffix(".part")
                 torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "step": step + 1,
-                            "codes": main, "seconds": seconds,
+                            "codes": main, "seconds": seconds, "plan": plan.note(),
                             "optimiser": optimiser.state_dict(), "spent": spent + now - began}, fresh)  # fmt: skip
                 fresh.replace(resume)
                 saved = now
     spent += time.monotonic() - began
-    note = {"lexicon": expressions.load().version, "seed": plan.seed, "steps": plan.steps, "rows": plan.rows,
-            "minutes": round(spent / 60, 1)}  # fmt: skip
-    checkpoint.save(plan.out / "model.pt", encoder, head, shape, main, seconds, note)
+    note = plan.note() | {"lexicon": expressions.load().version, "minutes": round(spent / 60, 1)}
+    checkpoint.save(done, encoder, head, shape, main, seconds, note)
     resume.unlink(missing_ok=True)
-    return plan.out / "model.pt"
+    return done
 
 
 def rate(step: int, steps: int) -> float:

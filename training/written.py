@@ -115,11 +115,13 @@ def read(path: Path) -> Iterator[Written]:
             elif kind in ("1", "2", "3", "4", "P"):
                 parts["P" if kind == "P" else "1"].append(_line(text, where))
             else:
-                raise InvalidData(f"{where}: a line begins with {kind!r}")
+                raise InvalidData(f"{where}: a line of no known kind")
         codes = [underlying, *(c for lines in parts.values() for line in lines for c in line.codes)]
         wrong = [code for code in codes if not nomenclature.valid(code)]
-        if wrong or not parts["1"]:
-            raise InvalidData(f"{where}: {', '.join(wrong) or 'no Part I'}")
+        if not parts["1"] or not all(line.text.strip() for lines in parts.values() for line in lines):
+            raise InvalidData(f"{where}: a line without text, or no Part I")
+        if wrong:
+            raise InvalidData(f"{where}: {len(wrong)} codes that the nomenclature lacks, or no underlying cause")
         sex, age, unit, place, manner = match.groups()
         part: Part = "dev" if zlib.crc32(block.encode()) % DEV == 0 else "train"
         yield Written(f"{path.stem}-{number:04}", sex, (int(age), _UNITS[unit]), place, manner.strip("-"),
@@ -132,6 +134,8 @@ def _line(raw: str, where: str) -> WrittenLine:
     mentions = []
     for match in _SPAN.finditer(marked):
         text += marked[at : match.start()]
+        if not match[1].strip() or not match[2].strip():
+            raise InvalidData(f"{where}: a mention without words or without code")
         mentions.append((len(text), len(text) + len(match[1]), tuple(match[2].split())))
         text, at = text + match[1], match.end()
     text += marked[at:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -49,19 +50,15 @@ def command(
     gold = list(golden.read(source, settings.limits))
     if not gold:
         raise InvalidSettings(f"{source.name} holds no certificate")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "report.json").touch()  # told before anything is measured
-    except OSError as error:
-        raise InvalidSettings(f"{output} cannot be written: {error.strerror}", hint="name another folder") from error
+    _writable(output)  # told before anything is measured
     found, versions = _measured(settings, gold, only)
     record = {"source": source.name, "certificates": len(gold), "measured_at": utc_now().isoformat(timespec="seconds"),
               "coders": only or "both", "versions": versions} | found.record()  # fmt: skip
     from stream.evaluation import report  # matplotlib takes a while: only who wants a report waits for it
 
     page = report.page(record, found, texts=texts)
-    (output / "report.json").write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    (output / "report.html").write_text(page, encoding="utf-8")
+    _write(output / "report.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    _write(output / "report.html", page)
     show(found, Console())
     typer.echo(f"{output / 'report.html'}")
     if found.unreadable:
@@ -69,9 +66,33 @@ def command(
         raise typer.Exit(1)
 
 
+def _writable(folder: Path) -> None:
+    for name in ("report.json", "report.html"):
+        if (folder / name).is_dir():
+            raise InvalidSettings(f"{folder / name} is a folder", hint="name another folder for the report")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InvalidSettings(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write whole or not at all."""
+    fresh = path.with_name(f".{path.name}.part")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise InvalidSettings(f"{path} cannot be written: {error.strerror}", hint="name another folder") from error
+
+
 def _measured(settings: Settings, gold: list[Gold], only: str) -> tuple[Score, dict[str, str]]:
     core = Core(None, settings)
     if only == "rules":
+        core.silence_model()
         return asyncio.run(_score(gold, core, SilentModel))
     if only == "model":
         core.silence_rules()

@@ -25,6 +25,8 @@ from stream.text.segment import Relation, Segment, assertion_at
 
 KEPT_ALTERNATIVES = 3
 LEAST_ALTERNATIVE = 0.02
+SHORT = 4
+"""Letters of words that are called short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Coder:
     Args:
         nomenclature: what codes exist; the model may not propose another.
         confidence: the fitted probability of a proposal.
-        floor: a model's proposal below this probability is left uncoded.
+        floor: a proposal below this probability is left uncoded: it would more often be wrong than right.
     """
 
     def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.4) -> None:
@@ -87,7 +89,7 @@ class Coder:
         chosen: list[Proposal] = []
         for some_matches, some_tagged in _groups(matches, known):
             chosen += self._group(some_matches, some_tagged, model)
-        kept = (p for p in chosen if p.evidence.kind is not None or p.confidence >= self._floor)
+        kept = (p for p in chosen if p.confidence >= self._floor)
         chosen = sorted(kept, key=lambda p: p.start)
         intervals = find_intervals(line, died)
         chosen = _settled(chosen, line, segments, interval, intervals)
@@ -133,22 +135,34 @@ class Coder:
             for c, p in zip(t.codes[1:], t.probs[1:], strict=True)
             if p >= LEAST_ALTERNATIVE and self._nomenclature.valid(c)
         )
+        beside = {t.codes[0]: max(t.probs[1:], default=0.0) for t in tagged}
         rules = []
         for m in matches:
             for code in m.codes:
                 agreed = says.get(code)
-                rival = 0.0 if agreed is not None else against_rules
-                evidence = Evidence(m.kind, m.size, m.coverage, agreed, rival)
+                evidence = Evidence(
+                    m.kind, m.size, m.coverage, agreed, against_rules if agreed is None else 0.0, outer=_outer(code),
+                    short=m.end - m.start <= SHORT, runner=beside.get(code, 0.0), second=code != m.codes[0],
+                )  # fmt: skip
                 rules.append(self._proposal(m.start, m.end, code, evidence, m.source, others))
         machine = []
+        spans: set[tuple[int, int]] = set()
         for t in tagged:
             code = t.codes[0]
             match = found.get(code)
+            second = (t.start, t.end) in spans
+            spans.add((t.start, t.end))
             if match is not None:
-                evidence = Evidence(match.kind, match.size, match.coverage, t.probs[0])
+                evidence = Evidence(
+                    match.kind, match.size, match.coverage, t.probs[0], outer=_outer(code),
+                    short=match.end - match.start <= SHORT, runner=beside[code], second=code != match.codes[0],
+                )  # fmt: skip
                 machine.append(self._proposal(match.start, match.end, code, evidence, match.source, others))
             else:
-                evidence = Evidence(None, model=t.probs[0], rival=against_model, care=_care(code))
+                evidence = Evidence(
+                    None, model=t.probs[0], rival=against_model, care=_care(code), outer=_outer(code),
+                    short=t.end - t.start <= SHORT, runner=beside[code], second=second,
+                )  # fmt: skip
                 machine.append(self._proposal(t.start, t.end, code, evidence, model, others))
         return rules, machine
 
@@ -217,6 +231,11 @@ def _settled(
 def _care(code: str) -> bool:
     """Whether a code is a complication or an adverse effect of care (WHO ICD-10, T80-T88, Y40-Y84 and their kin)."""
     return "Y40" <= code[:3] <= "Y84" or "T80" <= code[:3] <= "T88" or code[:3] in ("T66", "J95") or code == "D68.3"
+
+
+def _outer(code: str) -> bool:
+    """Whether a code is an injury or an external cause."""
+    return code[0] in "STVWXY"
 
 
 def _mean(side: Sequence[Proposal]) -> float:

@@ -44,6 +44,10 @@ class Evidence:
         rival: the other side's strength where it says another code: the model's probability against a rule; for a
             model's proposal 1 against a whole expression, 0.5 against a lesser match; 0 when nothing contradicts.
         care: whether the code is a complication of care: the model hears one in every treatment that is mentioned.
+        outer: whether the code is an injury or an external cause (chapters XIX and XX), where usage is least settled.
+        short: whether the words are at most four letters in all: they may mean many things.
+        runner: the model's probability for the code that it likes next, where it speaks for this one.
+        second: whether the code is the second one of an expression or of an entity.
     """
 
     kind: Kind | None
@@ -52,6 +56,10 @@ class Evidence:
     model: float | None = None
     rival: float = 0.0
     care: bool = False
+    outer: bool = False
+    short: bool = False
+    runner: float = 0.0
+    second: bool = False
 
     def features(self) -> dict[str, float]:
         """Named features of the logistic function."""
@@ -66,6 +74,11 @@ class Evidence:
             found[f"{side}:logit"] = logit(self.model)
             if self.care and self.kind is None:
                 found["model:care"] = 1.0
+            if self.runner:
+                found[f"{side}:runner"] = self.runner
+        for name in ("outer", "short", "second"):
+            if getattr(self, name):
+                found[f"{'rules' if self.kind is not None else 'model'}:{name}"] = 1.0
         if self.rival:
             found["rival"] = 1.0
             found["rival:logit" if self.kind is not None else "rival:strength"] = (

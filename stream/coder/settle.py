@@ -103,7 +103,9 @@ def absorbed(codes: Sequence[str], scope: str = "segment") -> set[int]:
         i
         for row in read_absorbed()
         for i, code in enumerate(codes)
-        if row.scope == scope and code == row.code and any(row.first <= other[:3] <= row.last for other in codes)
+        if row.scope == scope
+        and code == row.code
+        and any(row.first <= other[:3] <= row.last and other != code for other in codes)
     }
 
 

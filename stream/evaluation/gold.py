@@ -19,6 +19,8 @@ from stream.offline import files
 from stream.offline.rows import Row, build
 from stream.settings import Limits
 
+_FIELDS = frozenset({"part1", "part2", "underlying"})
+
 
 @dataclass(frozen=True, slots=True)
 class Gold:
@@ -83,12 +85,15 @@ def _gold(row: Row, where: str) -> Gold:
         raise InvalidData(f"{where}: {row.error.message}")
     if not isinstance(said, Mapping):
         raise InvalidData(f"{where}: no gold beside the certificate")
+    if set(said) - _FIELDS:
+        raise InvalidData(f"{where}: gold has part1, part2 and underlying, and nothing else")
     certificate = row.certificate
     if certificate is not None and certificate.status is Status.VOID:
         raise InvalidData(f"{where}: a VOID certificate has no codes")
     lines: list[tuple[str, ...]] = []
     for part in ("part1", "part2"):
-        lists = said.get(part) or []
+        lists = said.get(part)
+        lists = [] if lists is None else lists
         if not _lists(lists):
             raise InvalidData(f"{where}: gold.{part} is no list of lists of codes")
         size = len(getattr(certificate, part)) if certificate else len(lists)

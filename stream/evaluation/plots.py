@@ -57,10 +57,11 @@ def coverage(found: Reliability, title: str) -> str:
         figure, axes = _axes(4.6, 4.2)
         pairs = sorted(zip(found.chances, found.right, strict=True), key=lambda pair: -pair[0])
         wrong, shares, errors = 0, [], []
-        for n, (_, right) in enumerate(pairs, start=1):
+        for n, (chance, right) in enumerate(pairs, start=1):
             wrong += not right
-            shares.append(100 * n / len(pairs))
-            errors.append(100 * wrong / n)
+            if n == len(pairs) or pairs[n][0] != chance:  # certificates of one chance are taken together
+                shares.append(100 * n / len(pairs))
+                errors.append(100 * wrong / n)
         axes.plot(shares, errors, color=RED, linewidth=1.5)
         axes.set(
             xlim=(0, 100),

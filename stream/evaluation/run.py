@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from itertools import islice
 
 from stream.certificate import utc_now
 from stream.coder.model import LineAnswer, LineModel, LineRequest
 from stream.coding import CodedCertificate
-from stream.errors import InfrastructureError
+from stream.errors import CoreFailed, InfrastructureError, InputError
 from stream.evaluation.gold import Gold
 from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Incoming
@@ -19,35 +20,38 @@ BATCH = 256
 async def run(
     gold: Iterable[Gold], core: Core, model: LineModel
 ) -> AsyncIterator[tuple[Gold, CodedCertificate | None]]:
-    """Each certificate with what became of it, in order; None for one that the core refuses or fails on.
+    """Each certificate with what became of it, in order; None for one that the core refuses or fails on,
+    its gold then with the error.
 
     Raises:
         InfrastructureError: the model does not answer, retries included.
     """
     rows = iter(gold)
     while batch := list(islice(rows, BATCH)):
-        prepared = [_prepared(row, core) for row in batch]
-        requests = [request for p in prepared if p for request in p.requests]
+        ready = [_prepared(row, core) for row in batch]
+        requests = [request for p in ready if isinstance(p, Prepared) for request in p.requests]
         answers = dict(zip(requests, await model.tag(requests), strict=True))
-        for row, one in zip(batch, prepared, strict=True):
-            yield row, _coded(one, answers, core, model.version) if one else None
+        for row, one in zip(batch, ready, strict=True):
+            coded = _coded(one, answers, core, model.version) if isinstance(one, Prepared) else one
+            yield (row, coded) if isinstance(coded, CodedCertificate) else (replace(row, error=coded), None)
 
 
-def _prepared(row: Gold, core: Core) -> Prepared | None:
-    if row.certificate is None:
-        return None
+def _prepared(row: Gold, core: Core) -> Prepared | InputError:
+    """The certificate made ready, or what would make a dead letter of it in the stream."""
     try:
-        return core.prepare_certificate(row.certificate, Incoming(None))
+        return core.prepare_certificate(row.readable(), Incoming(None))
+    except InputError as error:
+        return error
     except InfrastructureError:
         raise
-    except Exception:
-        return None
+    except Exception as fault:
+        return CoreFailed.of(fault)
 
 
 def _coded(
     prepared: Prepared, answers: dict[LineRequest, LineAnswer], core: Core, model: str
-) -> CodedCertificate | None:
+) -> CodedCertificate | InputError:
     try:
         return core.code(prepared, answers, model, utc_now())[0]
-    except Exception:
-        return None
+    except Exception as fault:
+        return CoreFailed.of(fault)

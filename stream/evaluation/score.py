@@ -194,7 +194,7 @@ def score(pairs: Iterable[tuple[Gold, CodedCertificate | None]]) -> Score:
 
 def _certificate(found: Score, gold: Gold, coded: CodedCertificate | None) -> None:
     lines: Sequence[CodedLine] = (*coded.part1, *coded.part2) if coded else [CodedLine()] * len(gold.lines)
-    whole = True
+    whole = coded is not None
     for number, (text, codes, line) in enumerate(zip(gold.texts, gold.lines, lines, strict=True)):
         want, got = Counter(codes), Counter(e.code for e in line.entities)
         found.exact.add(got, want)
@@ -208,7 +208,7 @@ def _certificate(found: Score, gold: Gold, coded: CodedCertificate | None) -> No
             left[entity.code] -= right
             found.entity_chances.add(entity.confidence, right)
             found.methods.setdefault(entity.method.value, Share()).add(right)
-        found.lines.add(got == want)
+        found.lines.add(coded is not None and got == want)
         if got != want:
             whole = False
             found.confusions.update(confused(list((want - got).elements()), list((got - want).elements())))

@@ -229,6 +229,10 @@ class Core:
         self._rules = rules.RuleCoder((), (), frozenset(), "none")
         self._coder = Coder(self._nomenclature, confidence.load(), floor=0.0)
 
+    def silence_model(self) -> None:
+        """Code with the rules alone, whatever their confidence: likewise."""
+        self._coder = Coder(self._nomenclature, confidence.load(), floor=0.0)
+
     def _encode(self, subject: str, record: dict[str, object]) -> bytes:
         # Offline there is no wire: the caller takes the value itself.
         return self._wire.encode(subject, record) if self._wire else b""

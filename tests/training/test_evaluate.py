@@ -1,127 +1,74 @@
-"""Scores on cases made by hand."""
+"""What a training prints of its measures, and the gold that it measures on."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import Counter
-from datetime import UTC, datetime
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-from stream.coder.model import MemoryModel
-from stream.coding import (
-    CodedCertificate,
-    CodedLine,
-    CodedStatus,
-    Entity,
-    Method,
-    Modality,
-    Route,
-    Targeting,
-    Underlying,
-    Versions,
-)
-from stream.pipeline.core import Core
-from stream.settings import Settings
-from training.evaluate import Score, Silent, read_gold, run, score
+import pytest
+
+from stream.certificate import read_certificate
+from stream.errors import InvalidData
+from stream.evaluation.gold import read
+from stream.evaluation.score import Reliability, Score, Share, Tally
+from stream.settings import REPOSITORY
+from training import written
+from training.evaluate import lines, read_gold
 
 
-def line(*codes: str) -> CodedLine:
-    return CodedLine(tuple(Entity(code, 0, 3, 0.9, Method.RULES, "x") for code in codes))
-
-
-def coded(
-    part1: list[CodedLine], cause: str | None, route: Route = Route.AUTO, part2: tuple[CodedLine, ...] = ()
-) -> CodedCertificate:
-    return CodedCertificate(
-        "A", 1, "h", CodedStatus.FINAL, Modality.RULES, Underlying(cause, 0.9, steps=("SP1",)), Targeting(route), Versions(),
-        datetime(2026, 1, 1, tzinfo=UTC), part1=tuple(part1), part2=part2,
+def test_lines_tell_each_measure_once_and_the_commonest_chapter_first() -> None:
+    found = Score(
+        exact=Tally(1, 3, 2), three=Tally(2, 3, 2), lines=Share(1, 2), certificates=Share(0, 1), underlying=Share(1, 4),
+        underlying_three=Share(2, 4), underlying_shortlist=Share(3, 4), automatic=Share(1, 3),
+        chapters={"X": Tally(1, 1, 1), "IX": Tally(0, 2, 7)}, entity_chances=Reliability([0.75], [True]),
+        underlying_chances=Reliability([0.5], [False]),
     )  # fmt: skip
-
-
-def gold(*part1: list[str], underlying: str = "J81", part2: list[list[str]] | None = None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "certificate_id": "A",
-        "part1": ["abc"] * len(part1),
-        "gold": {"part1": list(part1), "underlying": underlying},
-    }
-    if part2 is not None:
-        row |= {"part2": [{"text": "abc"}] * len(part2)}
-        row["gold"]["part2"] = part2
-    return row
-
-
-def counts(found: Score) -> tuple[int, int, int]:
-    return found.right, found.proposed, found.expected
-
-
-def test_all_right() -> None:
-    report = score(
-        [gold(["J81", "I10"], [], part2=[["E11.9"]])],
-        [coded([line("I10", "J81"), line()], "J81", part2=(line("E11.9"),))],
-    )
-    assert counts(report.exact) == counts(report.three) == (3, 3, 3)
-    assert report.exact.f1 == 1.0 and report.errors == []
-    assert (
-        report.certificates,
-        report.underlying,
-        report.underlying_three,
-        report.automatic,
-        report.automatic_right,
-    ) == (1, 1, 1, 1, 1)
-
-
-def test_lines_are_compared_as_bags_each_for_itself() -> None:
-    swapped = score([gold(["J81"], ["I10"])], [coded([line("I10"), line("J81")], "J81")])
-    assert counts(swapped.exact) == (0, 2, 2) and len(swapped.errors) == 2
-    twice = score([gold(["J81"])], [coded([line("J81", "J81")], "J81")])
-    assert counts(twice.exact) == (1, 2, 1)
-
-
-def test_three_characters_forgive_the_fourth() -> None:
-    report = score([gold(["I21.0", "I21.9"], underlying="I21.0")], [coded([line("I21.9", "I21.4")], "I21.4")])
-    assert counts(report.exact) == (1, 2, 2) and counts(report.three) == (2, 2, 2)
-    assert (report.underlying, report.underlying_three) == (0, 1)
-    assert report.errors[-1]["found"] == "I21.4" and report.errors[-1]["lines"] == [["I21.9", "I21.4"]]
-
-
-def test_chapters_count_what_was_missed_and_what_was_made_up() -> None:
-    report = score([gold(["J81", "I10"])], [coded([line("J81", "C50.9")], "J81")])
-    assert {name: counts(one) for name, one in report.chapters.items()} == {
-        "X": (1, 1, 1),
-        "IX": (0, 0, 1),
-        "II": (0, 1, 0),
-    }
-
-
-def test_only_automatic_certificates_count_as_such() -> None:
-    rows = [gold(["J81"])] * 4
-    results = [
-        coded([line("J81")], "J81"), coded([line("J81")], "I10"), coded([line("J81")], "J81", Route.MANUAL), coded([line("J81")], None)
-    ]  # fmt: skip
-    report = score(rows, results)
-    assert (report.certificates, report.underlying, report.automatic, report.automatic_right) == (4, 2, 3, 1)
-
-
-def test_scores_of_nothing_and_by_hand() -> None:
-    assert Score().f1 == 0.0 and "n=0" in str(Score())
-    found = Score()
-    found.add(Counter(["a", "b", "b"]), Counter(["b", "c"]))
-    assert counts(found) == (1, 3, 2) and found.f1 == 2 / 5
-    assert str(found) == "P 0.3333  R 0.5000  F1 0.4000  (n=2)"
-
-
-def test_run_codes_gold_certificates_in_order_without_seeing_the_gold(tmp_path: Path) -> None:
-    path = tmp_path / "gold.jsonl"
-    rows = [
-        {"certificate_id": "A", "part1": ["OAP"], "gold": {"part1": [["J81"]], "underlying": "J81"}, "comment": "easy"},
-        {"certificate_id": "B", "part1": ["xyzzy"], "gold": {"part1": [["A27.9"]], "underlying": "A27.9"}},
+    assert list(lines(found)) == [
+        "entities, exact              P 0.3333  R 0.5000  F1 0.4000  (n=2)",
+        "entities, three characters   P 0.6667  R 1.0000  F1 0.8000  (n=2)",
+        "lines exact                  0.5000  (n=2)",
+        "certificates exact           0.0000  (n=1)",
+        "underlying, exact            0.2500  (n=4)",
+        "underlying, three characters 0.5000  (n=4)",
+        "underlying, shortlist        0.7500  (n=4)",
+        "underlying of automatic      0.3333  (n=3)",
+        "calibration error            entities 0.2500, underlying 0.5000",
+        "  chapter IX     P 0.000  R 0.000  F1 0.000  (n=7)",
+        "  chapter X      P 1.000  R 1.000  F1 1.000  (n=1)",
     ]
-    path.write_text("\n".join(map(json.dumps, rows)) + "\n\n", encoding="utf-8")
-    core, read = Core(None, Settings()), read_gold(path)
-    assert read == rows
-    silent = score(read, asyncio.run(run(read, core, Silent())))
-    assert counts(silent.exact) == (1, 1, 2) and silent.underlying == 1
-    told = score(read, asyncio.run(run(read, core, MemoryModel({"xyzzy": "A27.9"}))))
-    assert counts(told.exact) == (2, 2, 2) and told.underlying == 2
+
+
+def test_lines_of_nothing() -> None:
+    told = list(lines(Score()))
+    assert len(told) == 9 and told[0].endswith("F1 0.0000  (n=0)")
+
+
+def test_dev_is_the_written_certificates_kept_out_of_training() -> None:
+    kept, found = written.load("dev"), read_gold("dev")
+    assert len(found) == len(kept) > 20
+    for one, block in zip(found, kept, strict=True):
+        assert (one.id, one.underlying, one.error) == (block.id, block.underlying, None)
+        assert one.certificate == read_certificate(block.record())
+        assert one.texts == tuple(line.text for line in block.lines)
+        assert one.lines == tuple(tuple(line.codes) for line in block.lines)
+    trained = {w.record()["certificate_id"] for w in written.load("train")}
+    assert trained.isdisjoint(one.id for one in found)
+
+
+def test_anything_else_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "gold.jsonl"
+    row = {"certificate_id": "A", "part1": ["OAP"], "gold": {"part1": [["J81"]], "underlying": "J81"}}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert read_gold(str(path)) == list(read(path)) and len(read_gold(str(path))) == 1
+    with pytest.raises(InvalidData, match=r"none\.jsonl$"):
+        read_gold(str(tmp_path / "none.jsonl"))
+
+
+def test_torch_is_not_needed() -> None:
+    without = "import sys; sys.modules['torch'] = None; from training.evaluate import read_gold; read_gold('dev')"
+    done = subprocess.run(
+        [sys.executable, "-c", without], capture_output=True, text=True, check=False, cwd=REPOSITORY, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
