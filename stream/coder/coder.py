@@ -25,6 +25,7 @@ from stream.text.segment import Relation, Segment, assertion_at
 
 KEPT_ALTERNATIVES = 3
 LEAST_ALTERNATIVE = 0.02
+_PLAIN = frozenset({Kind.WHOLE, Kind.BAG})
 SHORT = 4
 """Letters of words that are called short."""
 
@@ -55,7 +56,8 @@ class Coder:
     Args:
         nomenclature: what codes exist; the model may not propose another.
         confidence: the fitted probability of a proposal.
-        floor: a proposal below this probability is left uncoded: it would more often be wrong than right.
+        floor: a proposal below this probability is left uncoded: it would more often be wrong than right. An expression
+            that makes up its segment stands whatever the model says, so that a new row of the lexicon holds at once.
     """
 
     def __init__(self, nomenclature: Nomenclature, confidence: Confidence, *, floor: float = 0.4) -> None:
@@ -89,7 +91,7 @@ class Coder:
         chosen: list[Proposal] = []
         for some_matches, some_tagged in _groups(matches, known):
             chosen += self._group(some_matches, some_tagged, model)
-        kept = (p for p in chosen if p.confidence >= self._floor)
+        kept = (p for p in chosen if p.evidence.kind in _PLAIN or p.confidence >= self._floor)
         chosen = sorted(kept, key=lambda p: p.start)
         intervals = find_intervals(line, died)
         chosen = _settled(chosen, line, segments, interval, intervals)

@@ -64,5 +64,5 @@ def coded(
     line = read(text)
     segments = segment(line)
     found = (rule_coder or rules.load()).code(line, segments, frozenset(holds))
-    coder = Coder(icd10.load(), confidence.load())
+    coder = Coder(icd10.load(), confidence.load(), floor=0.0)
     return coder.combine(line, segments, found, tagged, interval, MODEL, died)

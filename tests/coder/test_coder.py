@@ -194,7 +194,7 @@ def test_the_interval_of_a_line_dates_its_only_entity() -> None:
 @pytest.mark.parametrize(
     ("text", "codes"),
     [
-        ("cancer du sein métastatique", "C50.9"),
+        ("cancer du sein métastatique", "C50.9 C79.9"),
         ("métastases", "C79.9"),
         ("cancer du sein, métastases", "C50.9 C79.9"),  # another segment says more than a word of the first
         ("cancer du sein, métastases hépatiques", "C50.9 C78.7"),

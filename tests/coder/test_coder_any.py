@@ -84,7 +84,7 @@ def test_whatever_the_text_and_the_model(text: str, data: st.DataObject) -> None
     codes_said = [e.code for e in found.entities]
     assert len(set(codes_said)) == len(codes_said) and all(icd10.load().valid(c) for c in codes_said)
     for number, entity in enumerate(found.entities):
-        assert 0.2 <= entity.confidence <= 1.0 and entity.source
+        assert 0.0 < entity.confidence <= 1.0 and entity.source
         assert entity.due_to is None or (entity.due_to != number and 0 <= entity.due_to < len(found.entities))
         assert entity.assertion is not Assertion.NEGATED and len(entity.alternatives) <= KEPT_ALTERNATIVES
         assert entity.code not in {a.code for a in entity.alternatives}

@@ -89,7 +89,8 @@ def test_features_know_single_words() -> None:
 
 def test_packaged_weights_name_features_that_exist() -> None:
     known = {f"rules:{kind.lower()}" for kind in Kind} | {
-        "one", "coverage", "single_word", "both", "both:logit", "model", "model:logit", "model:care", "rival", "rival:logit", "rival:strength",
+        "one", "coverage", "single_word", "both", "both:logit", "model", "model:logit", "model:care", "rival", "rival:logit", "rival:strength", "both:runner", "model:runner",
+        *(f"{side}:{name}" for side in ("rules", "model") for name in ("outer", "short", "second")),
     }  # fmt: skip
     assert set(read_weights(confidence.WEIGHTS)) <= known
 

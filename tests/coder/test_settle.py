@@ -56,11 +56,11 @@ def test_old_code_is_a_code_or_nothing_and_stays(code: str, history: bool, days:
 ABSORBED = [
     ([], set()),
     (["C79.9"], set()),
-    (["C50.9", "C79.9"], {1}),
-    (["C79.9", "C50.9"], {0}),
+    (["C50.9", "C79.9"], set()),  # "métastatique" beside a primary is a mention of its own
+    (["C79.9", "C50.9"], set()),
     (["C79.9", "C85.9"], {0}),
     (["C79.9", "C78.7"], set()),
-    (["C79.9", "C79.9", "C61"], {0, 1}),
+    (["C79.9", "C79.9", "C61"], set()),
     (["I60.9", "I72.9"], set()),
     (["C50.9", "C79.5"], set()),
 ]
@@ -75,6 +75,8 @@ def test_absorbed_over_a_line() -> None:
     assert absorbed(["I60.9", "I72.9"], "line") == {1}
     assert absorbed(["I61.9", "I72.9"], "line") == set()
     assert absorbed(["C79.9", "C50.9"], "line") == set()
+    assert absorbed(["C50.9", "C79.9", "C78.7"], "line") == {1}
+    assert absorbed(["C79.9", "C79.9"], "line") == set()
 
 
 @given(st.lists(st.sampled_from(["C79.9", "C50.9", "C78.7", "I72.9", "I60.9", "I10", "C90.0"]), max_size=8))

@@ -163,24 +163,54 @@ def test_a_training_goes_on_with_the_classes_that_it_began_with(
     assert (found.codes, found.seconds) == began
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a finished training begins anew: only checkpoint.pt is looked for, not model.pt"
-)
 def test_a_finished_training_is_not_done_again(
     tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     what = plan(tmp_path, tokenizer, steps=2)
     model = trained(what)
+    before = model.read_bytes()
+    monkeypatch.setattr(train, "learn", Steps(0))
+    monkeypatch.setattr(train, "prepare", None)
+    assert trained(what) == model and model.read_bytes() == before
+
+
+OTHERS: list[dict[str, Any]] = [{"seed": 5}, {"steps": 3}, {"rows": 200}, {"peak": 1e-2}, {"source": "office"}]
+
+
+@pytest.mark.parametrize("others", OTHERS, ids=str)
+def test_a_finished_training_of_another_plan_is_no_reason_not_to_train(
+    others: dict[str, Any], tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = plan(tmp_path, tokenizer, steps=1)
+    trained(what)
     steps = Steps()
     monkeypatch.setattr(train, "learn", steps)
-    assert trained(what) == model and not steps.losses
+    found = checkpoint.load(trained(replace(what, **others)))
+    assert len(steps.losses) == others.get("steps", 1) and others.items() <= found.note.items()
+
+
+@pytest.mark.parametrize("others", OTHERS, ids=str)
+def test_a_checkpoint_of_another_plan_is_left_aside(
+    others: dict[str, Any], tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = plan(tmp_path / "run", tokenizer, steps=2)
+    monkeypatch.setattr(train, "_SAVE_S", 0.0)
+    monkeypatch.setattr(train, "learn", Steps(1))
+    with pytest.raises(KeyboardInterrupt):
+        trained(what)
+    assert (what.out / "checkpoint.pt").exists()
+    monkeypatch.setattr(train, "learn", learn)
+    alone = trained(plan(tmp_path / "alone", tokenizer, **{"steps": 2} | others))
+    assert same(trained(replace(what, **others)), alone) and not (what.out / "checkpoint.pt").exists()
 
 
 def test_another_seed_gives_another_model(
     whole: tuple[Path, list[dict[str, float]]], tokenizer: Path, tmp_path: Path
 ) -> None:
-    model = trained(plan(tmp_path, tokenizer, seed=5, steps=2))
-    assert not same(model, whole[0])
+    encoder, other = (
+        checkpoint.load(model).encoder for model in (trained(plan(tmp_path, tokenizer, seed=5, steps=2)), whole[0])
+    )
+    assert not any(encoder[name].equal(other[name]) for name in ("tokens.weight", "positions.weight"))
 
 
 def test_every_hundred_steps_are_told_and_logged(
@@ -236,14 +266,20 @@ def test_rows_of_the_corpus_are_of_their_seed(tokenizer: Path, tmp_path: Path) -
     assert one.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rows are kept by seed and number alone: rows of other lines are taken for the run's"
-)
-def test_rows_of_other_lines_are_not_taken_for_the_runs(tokenizer: Path, tmp_path: Path) -> None:
+def test_rows_are_kept_by_seed_number_and_source(tokenizer: Path, tmp_path: Path) -> None:
+    what, spoken = plan(tmp_path, tokenizer, rows=20), load_tokenizer(tokenizer)
+    plans = [what, *(replace(what, **others) for others in ({"seed": 5}, {"rows": 21}, {"source": "0a1b2c3d"}))]
+    names = [prepare(one, spoken, iter(LINES)).name for one in plans]
+    assert names == ["rows-4-20.npz", "rows-5-20.npz", "rows-4-21.npz", "rows-4-20-0a1b2c3d.npz"]
+
+
+def test_rows_of_another_source_are_not_taken_for_the_runs(tokenizer: Path, tmp_path: Path) -> None:
     what, spoken = plan(tmp_path, tokenizer, rows=20), load_tokenizer(tokenizer)
     office = [Example("sepsis", "", (Span(0, 6, ("A41.9",)),))] * 20
+    other = replace(what, source="office")
     before = prepare(what, spoken, iter(LINES)).read_bytes()
-    assert prepare(what, spoken, iter(office)).read_bytes() != before
+    assert prepare(other, spoken, iter(office)).read_bytes() != before
+    assert prepare(what, spoken, iter([])).read_bytes() == before  # and those of the corpus stay
 
 
 # Beginning from another model
@@ -288,9 +324,6 @@ def test_a_training_that_begins_from_another_goes_on_from_it(tokenizer: Path, tm
         assert torch.allclose(weight, after.encoder[name], atol=1e-6)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sub-words of an earlier run in the folder stay, though the weights are of others"
-)
 def test_subwords_are_those_of_the_weights_that_a_training_begins_from(tokenizer: Path, tmp_path: Path) -> None:
     init = other_model(tmp_path / "before", tokenizer)
     other = tmp_path / "tokenizer.json"

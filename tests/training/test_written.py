@@ -75,7 +75,7 @@ def test_lines_keep_their_order_and_part_ii_may_have_several(tmp_path: Path) -> 
 
 PLAIN = st.text("abé' ,(-0", max_size=12)
 MENTION = st.tuples(
-    st.text("abé' (-0", min_size=1, max_size=12),
+    st.text("abé' (-0", min_size=1, max_size=12).filter(str.strip),
     st.lists(st.sampled_from(["J81", "I48.9", "X42", "T40.1"]), min_size=1, max_size=2).map(tuple),
 )
 
@@ -94,6 +94,12 @@ def test_a_lines_text_is_its_marked_form_without_the_marks(
 # What is at fault
 
 
+MENTION_FAULT = "a mention without words or without code"
+LINE_FAULT = "a line without text, or no Part I"
+KIND_FAULT = "a line of no known kind"
+CODES_FAULT = "codes that the nomenclature lacks, or no underlying cause"
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -102,13 +108,22 @@ def test_a_lines_text_is_its_marked_form_without_the_marks(
         pytest.param("# F vieille EHPAD NATURAL\n1 {lymphome|C85.9}\nU C85.9", "head", id="age"),
         pytest.param("# F 84 lymphome NATURAL\n1 {lymphome|C85.9}\nU C85.9", "head", id="place"),
         pytest.param("# F 84 EHPAD\n1 {lymphome|C85.9}\nU C85.9", "head", id="no manner"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\n5 lymphome\nU C85.9", "a line begins with '5'", id="kind"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\n# M 1 HOME -\nU C85.9", "begins with '#'", id="no blank line"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C99.9}\nU C85.9", "C99.9", id="code"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85}\nU C85.9", "C85", id="code without its fourth character"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9 Q99.99}\nU C85.9", "Q99.99", id="second code"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\nU C859", "C859", id="underlying cause"),
-        pytest.param("# F 84 EHPAD -\nP {lymphome|C85.9}\nU C85.9", "no Part I", id="no Part I"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\n5 lymphome\nU C85.9", KIND_FAULT, id="kind"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\nlymphome\nU C85.9", KIND_FAULT, id="words alone"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\n# M 1 HOME -\nU C85.9", KIND_FAULT, id="no blank line"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C99.9}\nU C85.9", f"1 {CODES_FAULT}", id="code"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85}\nU C85.9", f"1 {CODES_FAULT}", id="code cut short"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9 Q99.99}\nU C85.9", f"1 {CODES_FAULT}", id="second code"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\nU C859", f"1 {CODES_FAULT}", id="underlying cause"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|X}\nP {HTA|Y}\nU Z", f"3 {CODES_FAULT}", id="three codes"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}", f"1 {CODES_FAULT}", id="no underlying cause"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\nU", f"1 {CODES_FAULT}", id="blank underlying cause"),
+        pytest.param("# F 84 EHPAD -\nP {lymphome|C85.9}\nU C85.9", LINE_FAULT, id="no Part I"),
+        pytest.param("# F 84 EHPAD -\n1\nU C85.9", LINE_FAULT, id="blank line"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\n2 \nU C85.9", LINE_FAULT, id="blank second line"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}\nP\nU C85.9", LINE_FAULT, id="blank Part II"),
+        pytest.param("# F 84 EHPAD -\n1 {lymphome| }\nU C85.9", MENTION_FAULT, id="blank code"),
+        pytest.param("# F 84 EHPAD -\n1 { |C85.9} lymphome\nU C85.9", MENTION_FAULT, id="blank words"),
         pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9\nU C85.9", "braces", id="brace left open"),
         pytest.param("# F 84 EHPAD -\n1 {lymphome}\nU C85.9", "braces", id="no bar"),
         pytest.param("# F 84 EHPAD -\n1 {|C85.9} lymphome\nU C85.9", "braces", id="no words"),
@@ -116,35 +131,12 @@ def test_a_lines_text_is_its_marked_form_without_the_marks(
         pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9|C85.9}\nU C85.9", "braces", id="two bars"),
         pytest.param("# F 84 EHPAD -\n1 {{lymphome|C85.9}}\nU C85.9", "braces", id="braces in braces"),
         pytest.param("# F 84 EHPAD -\n1 lymphome | C85.9\nU C85.9", "braces", id="bar alone"),
-        pytest.param("# F 84 EHPAD -\n1 {lymphome|C85.9}", "", id="no underlying cause"),
-        pytest.param(
-            "# F 84 EHPAD -\n1 {lymphome| }\nU C85.9", "",
-            marks=pytest.mark.xfail(strict=True, reason="a mention whose codes are a blank is taken, with no code at all"),
-            id="blank code",
-        ),
-        pytest.param(
-            "# F 84 EHPAD -\n1 { |C85.9} lymphome\nU C85.9", "",
-            marks=pytest.mark.xfail(strict=True, reason="a mention of a blank is taken for words"), id="blank words",
-        ),
-        pytest.param(
-            "# F 84 EHPAD -\n1\nU C85.9", "",
-            marks=pytest.mark.xfail(strict=True, reason="a Part I without text is taken, which no certificate may have"),
-            id="blank line",
-        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_told_with_file_and_certificate_and_without_the_text(wrong: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidData) as caught:
         blocks(BLOCK, wrong, BLOCK, folder=tmp_path, name="W3.txt")
-    assert caught.value.message.startswith("W3.txt: certificate 2: ") and told in caught.value.message
-    assert "lymphome" not in caught.value.message and "vieille" not in caught.value.message
-
-
-@pytest.mark.xfail(strict=True, reason="a missing underlying cause is told as 'no Part I'")
-def test_a_missing_underlying_cause_is_told_for_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(InvalidData) as caught:
-        blocks("# F 84 EHPAD -\n1 {lymphome|C85.9}", folder=tmp_path)
-    assert "no Part I" not in caught.value.message
+    assert caught.value.message == f"W3.txt: certificate 2: {told}"
 
 
 def test_an_empty_file_is_told(tmp_path: Path) -> None:
