@@ -73,6 +73,11 @@ def phrases() -> dict[str, list[str]]:
     return found
 
 
+@cache
+def _kept_out() -> frozenset[str]:
+    return frozenset(e.text.lower() for e in expressions.load() if held_out(e))
+
+
 class Corpus:
     """Generator of lines.
 
@@ -96,9 +101,16 @@ class Corpus:
         written = load_written() if certificates is None else certificates
         self._pool = Pool(self._rng, held=held, certificates=written)
         self._drawn = Drawn(self._pool, self._rng, part)
-        shown = [s for s in office if not neighbours_held([codes for _, _, codes in s.line.mentions])]
+        shown = [s for s in office if self._shown(s.line)]
         groups = [group for group in (scenes(written), shown) if group]
         self._replayed = Replayed(groups, self._pool, self._rng) if groups and part == "train" else None
+
+    @staticmethod
+    def _shown(line: WrittenLine) -> bool:
+        """Whether an office's line holds nothing that is held out."""
+        kept = _kept_out()
+        said = (line.text[a:b].lower() for a, b, _ in line.mentions)
+        return not neighbours_held([codes for _, _, codes in line.mentions]) and kept.isdisjoint(said)
 
     def __iter__(self) -> Iterator[Example]:
         while True:
@@ -118,7 +130,7 @@ class Drawn:
 
     def __init__(self, pool: Pool, rng: random.Random, part: Part) -> None:
         self._pool, self._rng, self._part, self._phrases = pool, rng, part, phrases()
-        self._kept_out = {e.text.lower() for e in expressions.load() if held_out(e)}
+        self._kept_out = _kept_out()
         self._shared = self._heads(pool.flat)
         self._primaries = [e for e in pool.flat if "C00" <= e.codes[0][:3] <= "C76"]
         self._sites = [e for e in pool.flat if e.text.startswith("métastases ") and len(e.codes) == 1]

@@ -46,7 +46,7 @@ class Recipe:
     Attributes:
         plan: the training itself.
         office: an office's coded certificates, to fine-tune the served version on.
-        version: version under `model_repo/coder` to begin from (fine-tuning) and to write.
+        version: version under `model_repo/coder` to write; fine-tuning begins from it, or from the newest where it is new.
         promote: write the served version and the packaged confidences; else all stays in the run's folder.
     """
 
@@ -61,6 +61,13 @@ def apart(row: Gold) -> bool:
     return zlib.crc32(row.id.encode()) % APART == 0
 
 
+def newest(version: str) -> Path:
+    """The served version of that name, else the newest one: what fine-tuning begins from."""
+    if (SERVED / version).is_dir():
+        return SERVED / version
+    return max((path for path in SERVED.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+
+
 def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[str, Any]:
     """Make the model; what was measured, also written to `metrics.json` in the run's folder.
 
@@ -71,12 +78,15 @@ def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[s
     """
     plan = recipe.plan
     plan.out.mkdir(parents=True, exist_ok=True)
-    office = list(golden.read(recipe.office)) if recipe.office else []
+    given = list(golden.read(recipe.office)) if recipe.office else []
+    office = [row for row in given if row.certificate is not None]
+    if len(office) < len(given):
+        tell(f"office: {len(given) - len(office)} certificates cannot be read and are left out")
     kept = [row for row in office if apart(row)]
     measured: dict[str, Any] = {}
     examples: Iterator[Example] | None = None
     if office:
-        served = SERVED / recipe.version
+        served = newest(recipe.version)
         told = f"{zlib.crc32(recipe.office.read_bytes()):08x}" if recipe.office else ""
         plan = replace(plan, init=plan.init or served, peak=min(plan.peak, FINE_PEAK), source=told)
         scenes = _aligned([row for row in office if not apart(row)], LocalModel(served), measured, tell)
@@ -89,7 +99,7 @@ def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[s
     model = train(plan, examples, progress)
     folder = plan.out / "served"
     export(model, folder, 1.0)
-    shutil.copy(SERVED / "1" / "model.py", folder / "model.py")
+    shutil.copy(newest(recipe.version) / "model.py", folder / "model.py")
     local = LocalModel(folder)
     for part in get_args(Part):
         if part != "train":
@@ -99,6 +109,7 @@ def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[s
     if recipe.promote:
         tell(f"promoting to {SERVED.name}/{recipe.version}")
         shutil.copytree(folder, SERVED / recipe.version, dirs_exist_ok=True)
+        tell(f"it is served where config.pbtxt and CAUSA_TRITON__CODER_VERSION name version {recipe.version}")
         development = [golden.of(w.gold()) for w in written.load("dev")]
         for told in calibrate([*development, *kept], local):
             tell(told)

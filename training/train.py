@@ -13,6 +13,7 @@ import json
 import math
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ class Plan:
     def note(self) -> dict[str, Any]:
         """What tells this training from another one in the same folder."""
         return {"seed": self.seed, "steps": self.steps, "rows": self.rows, "peak": self.peak, "source": self.source,
-                "init": str(self.init or ""), "pretrained": self.pretrained}  # fmt: skip
+                "init": str(self.init or ""), "pretrained": self.pretrained, "width": self.width,
+                "layers": self.layers}  # fmt: skip
 
 
 def classes() -> tuple[list[str], list[str]]:
@@ -94,7 +96,8 @@ def subwords(plan: Plan, e5: pretrained.Weights | None) -> Any:
 
 def prepare(plan: Plan, tokenizer: Any, examples: Iterable[Example] | None = None) -> Path:
     """The file of the run's rows, made of the corpus or of `examples` where it is not there yet."""
-    path = plan.out / f"rows-{plan.seed}-{plan.rows}{plan.source and '-' + plan.source}.npz"
+    words = zlib.crc32((plan.out / "tokenizer.json").read_bytes())
+    path = plan.out / f"rows-{plan.seed}-{plan.rows}-{words:08x}{plan.source and '-' + plan.source}.npz"
     if not path.exists():
         source = iter(Corpus(plan.seed) if examples is None else examples)
         batches.save(path, list(rows(source, Rows(tokenizer), plan.rows)))
@@ -159,7 +162,7 @@ def train(plan: Plan, examples: Iterable[Example] | None = None, progress: Progr
     path = prepare(plan, tokenizer, examples)
     resume = plan.out / "checkpoint.pt"
     state = torch.load(resume, weights_only=True) if resume.exists() else None
-    if state and state["plan"] != plan.note():
+    if state and state.get("plan") != plan.note():
         state = None  # left by another training
     # The lexicon may have changed since the run began; its classes have not.
     main, seconds = (state["codes"], state["seconds"]) if state else classes()

@@ -129,7 +129,8 @@ def read(path: Path) -> Iterator[Written]:
 
 
 def _line(raw: str, where: str) -> WrittenLine:
-    marked, _, interval = raw.partition(" ;; ")
+    marked, _, interval = f" {raw}".partition(" ;; ")
+    marked = marked[1:]
     text, at = "", 0
     mentions = []
     for match in _SPAN.finditer(marked):

@@ -149,7 +149,7 @@ class RuleCoder:
         hits += [h for h in self._labels.find(words) if h.size > 1 and h.meaning.under(holds)]
         ends = [*(s.start for s in segments[1:]), len(line.text)]
         parts = [self._part(words, segment, end, hits) for segment, end in zip(segments, ends, strict=True)]
-        crossing = self._crossing(parts, hits)
+        crossing = self._crossing(parts, hits, own)
         found: list[Match] = [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in crossing]
         found += self._spread(words, parts, holds)
         before: list[str] = []
@@ -179,8 +179,12 @@ class RuleCoder:
         return _Part(inside, content, cover, [i for i in content if i not in covered])
 
     @staticmethod
-    def _crossing(parts: Sequence[_Part], hits: Sequence[Hit]) -> list[Hit]:
-        """Phrases over several segments, where one of these is not covered by its own: the segments they take."""
+    def _crossing(parts: Sequence[_Part], hits: Sequence[Hit], own: set[int]) -> list[Hit]:
+        """Phrases over several segments: what they mean together is more than their parts.
+
+        A phrase of the lexicon takes segments that it covers whole ("diabète compliqué de néphropathie"); a label of the
+        nomenclature only where one of them is not covered by its own.
+        """
         inner = {id(h) for part in parts for h in part.cover}
         accepted: list[Hit] = []
         for hit in sorted(hits, key=lambda h: (-h.size, h.first)):
@@ -188,7 +192,7 @@ class RuleCoder:
             if id(hit) in inner or len(touched) < 2 or any(p.taken for p in touched):
                 continue
             covers_whole = all(hit.first <= i <= hit.last for p in touched for i in p.content)
-            if covers_whole and any(p.left or not p.cover for p in touched):
+            if covers_whole and (id(hit) in own or any(p.left or not p.cover for p in touched)):
                 for part in touched:
                     part.taken = True
                 accepted.append(hit)

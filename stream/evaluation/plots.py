@@ -47,7 +47,16 @@ def reliability(found: Reliability, title: str) -> str:
         low = max(0.0, min([p for p, _, _ in bins] + [y for _, y, _ in bins], default=0.0) - 0.05)
         axes.set(xlim=(low, 1.01), ylim=(low, 1.01), xlabel="stated probability", ylabel="share right", title=title)
         axes.set_aspect("equal")
-        axes.text(0.97, 0.06, f"calibration error {found.error:.3f}", transform=axes.transAxes, ha="right")
+        ticks = [tick / 10 for tick in range(11) if tick / 10 >= low]
+        axes.set_xticks(ticks)
+        axes.set_yticks(ticks)
+        axes.text(
+            0.97,
+            0.06,
+            f"calibration error {found.error:.3f}, n={len(found.chances)}",
+            transform=axes.transAxes,
+            ha="right",
+        )
         return _svg(figure, title)
 
 

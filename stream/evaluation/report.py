@@ -47,6 +47,8 @@ def _headline(found: Score) -> list[tuple[str, str, str]]:
         ("entities, F1 three characters", f"{three.f1:.3f}", f"precision {three.precision:.3f}, recall {three.recall:.3f}"),
         *(
             (name, f"{100 * share.rate:.1f} %", "95 %: {:.1f}–{:.1f}".format(*(100 * x for x in share.interval())))
+            if share.total
+            else (name, "–", "there is none")
             for name, share in (
                 ("lines exact", found.lines), ("certificates exact", found.certificates),
                 ("underlying cause exact", found.underlying), ("  three characters", found.underlying_three),

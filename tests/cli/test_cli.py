@@ -193,9 +193,9 @@ def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
     assert result.returncode == 3 and result.stdout == "" and "OAP" not in result.stderr
     # The same with a model that fails once and then answers.
     script = (
-        "import sys\nfrom stream.cli import code, main\nfrom stream.coder.model import MemoryModel\n"
+        "import sys\nfrom stream.cli import main, serving\nfrom stream.coder.model import MemoryModel\n"
         "from stream.errors import ModelUnavailable\nmodel = MemoryModel({})\nmodel.failures = [ModelUnavailable('once')]\n"
-        f"code.TritonModel = lambda *_: model\nsys.argv = ['causa', 'code', {str(source)!r}]\nmain.run()\n"
+        f"serving.TritonModel = lambda *_: model\nsys.argv = ['causa', 'code', {str(source)!r}]\nmain.run()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY, timeout=60,

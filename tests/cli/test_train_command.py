@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,9 @@ def test_an_office_file_makes_the_served_model_the_offices_own(tiny: Path, tmp_p
     measured = json.loads((tiny / "metrics.json").read_text(encoding="utf-8"))
     assert set(measured) == HELD_OUT | {"development", "office_before", "office_after", "office_lines"}
     assert measured["office_lines"] == {"used": 3 * (10 - len(kept)), "without_place": 0}
+    source = f"{zlib.crc32(office.read_bytes()):08x}"  # rows of one file's lines are not taken for another's
+    assert [path.name.split("-")[2::2] for path in tiny.glob("rows-*")] == [["200", f"{source}.npz"]]
+    assert checkpoint.load(tiny / "model.pt").note["source"] == source
     own, begun = checkpoint.load(tiny / "model.pt"), checkpoint.load(REPOSITORY / "model_repo" / "coder" / "1")
     assert (own.shape.width, own.shape.layers, own.shape.heads) == (
         begun.shape.width, begun.shape.layers, begun.shape.heads,

@@ -265,7 +265,7 @@ def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
     assert [one.texts for one in read(path)] == [(TEXT,), (TEXT,)]
 
 
-@pytest.mark.parametrize("name", ["certificates.jsonl", "held_out.jsonl"])
+@pytest.mark.parametrize("name", ["certificates.jsonl", "held_out.jsonl", "gold.jsonl"])
 def test_the_samples_are_gold(name: str) -> None:
     found = list(read(REPOSITORY / "samples" / name))
     assert len(found) >= 100 and len({one.id for one in found}) == len(found)

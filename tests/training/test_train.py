@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -204,13 +205,17 @@ def test_a_checkpoint_of_another_plan_is_left_aside(
     assert same(trained(replace(what, **others)), alone) and not (what.out / "checkpoint.pt").exists()
 
 
-def test_another_seed_gives_another_model(
-    whole: tuple[Path, list[dict[str, float]]], tokenizer: Path, tmp_path: Path
-) -> None:
+def test_another_seed_gives_another_model(tokenizer: Path, tmp_path: Path) -> None:
     encoder, other = (
-        checkpoint.load(model).encoder for model in (trained(plan(tmp_path, tokenizer, seed=5, steps=2)), whole[0])
+        checkpoint.load(trained(plan(tmp_path / str(seed), tokenizer, seed=seed, steps=1))).encoder for seed in (4, 5)
     )
     assert not any(encoder[name].equal(other[name]) for name in ("tokens.weight", "positions.weight"))
+
+
+def test_a_finished_training_of_other_sizes_is_no_reason_not_to_train(tokenizer: Path, tmp_path: Path) -> None:
+    what = plan(tmp_path, tokenizer, steps=1)
+    trained(what)
+    assert checkpoint.load(trained(replace(what, width=128, layers=2))).shape.width == 128
 
 
 def test_every_hundred_steps_are_told_and_logged(
@@ -270,7 +275,10 @@ def test_rows_are_kept_by_seed_number_and_source(tokenizer: Path, tmp_path: Path
     what, spoken = plan(tmp_path, tokenizer, rows=20), load_tokenizer(tokenizer)
     plans = [what, *(replace(what, **others) for others in ({"seed": 5}, {"rows": 21}, {"source": "0a1b2c3d"}))]
     names = [prepare(one, spoken, iter(LINES)).name for one in plans]
-    assert names == ["rows-4-20.npz", "rows-5-20.npz", "rows-4-21.npz", "rows-4-20-0a1b2c3d.npz"]
+    words = f"{zlib.crc32((tmp_path / 'tokenizer.json').read_bytes()):08x}"
+    assert names == [
+        f"rows-{what}.npz" for what in (f"4-20-{words}", f"5-20-{words}", f"4-21-{words}", f"4-20-{words}-0a1b2c3d")
+    ]
 
 
 def test_rows_of_another_source_are_not_taken_for_the_runs(tokenizer: Path, tmp_path: Path) -> None:
@@ -280,6 +288,16 @@ def test_rows_of_another_source_are_not_taken_for_the_runs(tokenizer: Path, tmp_
     before = prepare(what, spoken, iter(LINES)).read_bytes()
     assert prepare(other, spoken, iter(office)).read_bytes() != before
     assert prepare(what, spoken, iter([])).read_bytes() == before  # and those of the corpus stay
+
+
+def test_rows_of_other_subwords_are_not_taken_for_the_runs(tokenizer: Path, tmp_path: Path) -> None:
+    init = other_model(tmp_path / "before", tokenizer)
+    other = tmp_path / "tokenizer.json"
+    train_tokenizer(["sepsis sur pneumopathie"] * 3).save(str(other))
+    own = plan(tmp_path / "run", other, rows=20)
+    before = prepare(own, subwords(own, None), iter(LINES)).read_bytes()
+    again = replace(own, init=init)
+    assert prepare(again, subwords(again, None), iter(LINES)).read_bytes() != before
 
 
 # Beginning from another model
@@ -330,6 +348,7 @@ def test_subwords_are_those_of_the_weights_that_a_training_begins_from(tokenizer
     train_tokenizer(["sepsis sur pneumopathie"] * 3).save(str(other))
     found = subwords(plan(tmp_path / "run", other, init=init), None)
     assert found.get_vocab() == load_tokenizer(tokenizer).get_vocab()
+    assert (tmp_path / "run" / "tokenizer.json").read_bytes() == tokenizer.read_bytes()
 
 
 def test_subwords_are_kept_between_runs(tokenizer: Path, tmp_path: Path) -> None:

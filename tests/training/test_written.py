@@ -14,6 +14,7 @@ from stream.certificate import AgeUnit, Manner, PlaceKind, Sex, read_certificate
 from stream.errors import InvalidData
 from stream.evaluation import gold
 from stream.nomenclature import icd10
+from stream.settings import REPOSITORY
 from training import written
 from training.written import DEV, FOLDER, Written, WrittenLine, load, read
 
@@ -139,6 +140,11 @@ def test_a_fault_is_told_with_file_and_certificate_and_without_the_text(wrong: s
     assert caught.value.message == f"W3.txt: certificate 2: {told}"
 
 
+def test_a_line_of_an_interval_alone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData, match=LINE_FAULT):
+        blocks("# F 84 EHPAD -\n1 ;; 2 jours\nU C85.9", folder=tmp_path)
+
+
 def test_an_empty_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"^T1\.txt: certificate 1: head$"):
         blocks("", folder=tmp_path)
@@ -229,3 +235,13 @@ def test_mentions_of_the_packaged_certificates_lie_in_their_line_in_order() -> N
                 assert reach <= start < end <= len(line.text) and line.text[start:end].strip()
                 assert codes and all(map(nomenclature.valid, codes))
                 reach = end
+
+
+def test_the_gold_set_was_not_learnt_from() -> None:
+    """Short certificates meet by chance ("arrêt cardiaque"): no more of them than the model card tells."""
+    certificates = list(gold.read(REPOSITORY / "samples" / "gold.jsonl"))
+    written = [w for part in ("train", "dev") for w in load(part)]
+    told = {tuple(line.text.lower() for line in w.lines) for w in written}
+    lines = {line.text.lower() for w in written for line in w.lines if len(line.text.split()) >= 5}
+    assert sum(tuple(text.lower() for text in one.texts) in told for one in certificates) <= 19
+    assert sum(text.lower() in lines for one in certificates for text in one.texts if len(text.split()) >= 5) <= 55
