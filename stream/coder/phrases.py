@@ -112,7 +112,8 @@ class PhraseIndex:
                     step += 1
                 if step < len(tokens) and tokens[step].stem not in node:
                     step = self._past(tokens, step)
-                if step >= len(tokens) or tokens[step].stem not in node:
+                # A stop word has no stem, and what has none is what ends a phrase in the trie.
+                if step >= len(tokens) or not tokens[step].stem or tokens[step].stem not in node:
                     break
                 node, last, size = node[tokens[step].stem], step, size + 1
         return hits

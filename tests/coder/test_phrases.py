@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream.coder.expressions import Expression
 from stream.coder.phrases import Hit, Meaning, PhraseIndex, best_cover
-from stream.coder.stems import stems, tokens
+from stream.coder.stems import stem, stems, tokens
 
 MEANING = Meaning((("", Expression("x", ("I10",))),))
 
@@ -54,6 +54,41 @@ def found(phrases: PhraseIndex, line: str) -> list[str]:
 def test_phrases_are_found_over_stop_words_but_not_over_signs(line: str, expected: list[str]) -> None:
     phrases = index("cancer du sein", "cancer de la tete du pancreas", "choc")
     assert found(phrases, line) == expected
+
+
+PASSED = frozenset({stem("grave"), stem("droit"), stem("opere")})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("cancer grave du sein", ["cancer grave du sein"]),
+        ("cancer droit opere du sein", ["cancer droit opere du sein"]),
+        ("cancer grave droit opere grave du sein", []),  # more words than a phrase may hold
+        ("cancer de l'autre sein", []),
+        ("cancer grave du", []),
+        ("cancer grave d' un de la", []),
+    ],
+)
+def test_words_that_change_nothing_are_passed_inside_a_phrase(line: str, expected: list[str]) -> None:
+    pairs = [(Expression(text, ("C50.9",)), text) for text in ("cancer du sein", "sein opere")]
+    words = tokens(line)
+    hits = PhraseIndex(pairs, PASSED).find(words)
+    assert [line[words[h.first].start : words[h.last].end] for h in hits] == expected
+
+
+@given(
+    st.lists(
+        st.sampled_from(["cancer", "du", "sein", "grave", "d", "un", "de", "la", "opere", "et", "xyz"]), max_size=9
+    )
+)
+def test_whatever_stands_between_a_phrase_is_found_or_not(words_: list[str]) -> None:
+    pairs = [
+        (Expression(text, ("C50.9",)), text) for text in ("cancer", "cancer du sein", "sein opere", "cancer opere")
+    ]
+    words = tokens(" ".join(words_))
+    for found_ in PhraseIndex(pairs, PASSED).find(words):
+        assert words[found_.first].stem and words[found_.last].stem
 
 
 def test_overlapping_phrases_are_all_found() -> None:
