@@ -62,9 +62,23 @@ def truncate(word: str, rng: random.Random) -> str:
     return word[: rng.randrange(4, min(7, len(word) - 2))] + rng.choice([".", ".", ""])
 
 
+def inflect(word: str, rng: random.Random) -> str:
+    """Another number or gender of a word, right or wrong ("massif", "massifs", "massife")."""
+    if word[-1] in "sx":
+        return word[:-1]
+    if word.endswith("e") and rng.random() < 0.5:
+        return word[:-1]
+    return word + rng.choice(["s", "s", "e", "es"]) if word[-1] != "z" else word
+
+
 def entity(text: str, rng: random.Random, level: float) -> str:
     """Noise inside one entity's words; `level` is 0 (none) to 1 (a hurried hand)."""
     words = text.split(" ")
+    if len(words) > _KEEP and rng.random() < 0.03 * level:
+        del words[rng.randrange(1, len(words) - 1)]  # neither what it is nor where it is
+    if len(words) > 2 and rng.random() < 0.04 * level:
+        at = rng.randrange(len(words) - 1)
+        words[at], words[at + 1] = words[at + 1], words[at]
     out: list[str] = []
     for word in words:
         if word.lower() in _SMALL and len(words) > 2 and rng.random() < 0.25 * level:
@@ -73,8 +87,8 @@ def entity(text: str, rng: random.Random, level: float) -> str:
             word = typo(word, rng)  # noqa: PLW2901
         elif rng.random() < 0.04 * level:
             word = truncate(word, rng)  # noqa: PLW2901
-        elif rng.random() < 0.04 * level and len(word) > 4 and word[-1] not in "sxz":
-            word += "s"  # noqa: PLW2901
+        elif rng.random() < 0.04 * level and len(word) > _KEEP:
+            word = inflect(word, rng)  # noqa: PLW2901
         if out and rng.random() < 0.015 * level and len(word) > 3 and len(out[-1]) > 2:
             out[-1] += word
         else:

@@ -74,5 +74,7 @@ def _by_rules(case: Case, tables: Tables, trail: Trail) -> Mention:
 def _suitable(code: str, tables: Tables) -> str | None:
     """What takes the place of a code that is not used for the underlying cause; None for any other."""
     result = tables.unsuitable.get(code) or tables.unsuitable.get(code[:3])
-    # A category stands for a category: the fourth character stays.
-    return result + code[3:] if result is not None and len(result) < len(code) else result
+    if result is None or len(result) == len(code):
+        return result
+    # A category stands for a category: the fourth character stays, where the other category has it (I22.8, but no I21.8).
+    return next((c for c in (result + code[3:], f"{result}9") if icd10.load().valid(icd10.dotted(c))), result)
