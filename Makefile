@@ -56,9 +56,9 @@ train: install-train
 	$(BIN)/causa train
 
 lock:
-	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes -o requirements.lock
-	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes --extra dev -o requirements-dev.lock
-	uv pip compile pyproject.toml -q --no-emit-index-url --python-version 3.11 --generate-hashes --extra dev --extra train -o requirements-train.lock
+	uv pip compile pyproject.toml -q --no-header --python-version 3.11 --generate-hashes -o requirements.lock
+	uv pip compile pyproject.toml -q --no-header --python-version 3.11 --generate-hashes --extra dev -o requirements-dev.lock
+	uv pip compile pyproject.toml -q --no-header --python-version 3.11 --generate-hashes --extra dev --extra train -o requirements-train.lock
 
 clean:
 	rm -rf $(VENV) .causa build *.egg-info

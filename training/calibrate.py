@@ -27,6 +27,7 @@ from stream.certificate import utc_now
 from stream.coder import confidence
 from stream.coder.model import LineAnswer, LineModel, LineRequest
 from stream.evaluation.gold import Gold
+from stream.evaluation.score import Reliability
 from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Incoming
 from stream.settings import load
@@ -78,11 +79,8 @@ def _newton(
 
 
 def calibration_error(chances: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
-    """Expected calibration error over bins of equal size."""
-    order = np.argsort(chances, kind="stable")
-    p, y = np.array(chances)[order], np.array(right, float)[order]
-    parts = np.array_split(np.arange(len(p)), bins)
-    return float(sum(len(part) / len(p) * abs(p[part].mean() - y[part].mean()) for part in parts if len(part)))
+    """Expected calibration error over bins of equal size, as the evaluation counts it."""
+    return Reliability(list(chances), list(right)).error_over(bins)
 
 
 def at_most(errors: int, n: int, bound: float) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +21,6 @@ from stream.coder.model import LineRequest
 from stream.coder.vocabulary import speller
 from stream.evaluation.score import Tally
 from stream.pipeline.reading import read as read_lines
-from stream.settings import REPOSITORY
 from training import checkpoint, written
 from training.corpus import Corpus, Part
 from training.export import export
@@ -87,7 +85,6 @@ def main() -> None:
     for run in options.runs:
         folder = run / "served"
         export(run / "model.pt", folder, 1.0)
-        shutil.copy(REPOSITORY / "model_repo" / "coder" / "1" / "model.py", folder / "model.py")
         weights = checkpoint.load(run / "model.pt")
         size = sum(w.numel() for part in (weights.encoder, weights.head) for w in part.values()) / 1e6
         model = LocalModel(folder)

@@ -20,13 +20,12 @@ from typing import Literal
 import yaml
 
 from stream.certificate import read_certificate
-from stream.coder import expressions
 from stream.coder.context import conditions, context_string
 from stream.coder.expressions import Expression
 from stream.coder.settle import told_manner
 from stream.text.normal import normalise
 from training import noise
-from training.pool import Pool, held_out, held_pair, load_written, neighbours_held
+from training.pool import Pool, held_pair, kept_out, load_written, neighbours_held
 from training.written import Written, WrittenLine
 
 Part = Literal["train", "expression", "combination", "noise"]
@@ -73,11 +72,6 @@ def phrases() -> dict[str, list[str]]:
     return found
 
 
-@cache
-def _kept_out() -> frozenset[str]:
-    return frozenset(e.text.lower() for e in expressions.load() if held_out(e))
-
-
 class Corpus:
     """Generator of lines.
 
@@ -101,16 +95,17 @@ class Corpus:
         written = load_written() if certificates is None else certificates
         self._pool = Pool(self._rng, held=held, certificates=written)
         self._drawn = Drawn(self._pool, self._rng, part)
-        shown = [s for s in office if self._shown(s.line)]
-        groups = [group for group in (scenes(written), shown) if group]
-        self._replayed = Replayed(groups, self._pool, self._rng) if groups and part == "train" else None
+        self._replayed: Replayed | None = None
+        if part == "train":
+            shown = [s for s in office if self._shown(s.line)]
+            groups = [group for group in (scenes(written), shown) if group]
+            self._replayed = Replayed(groups, self._pool, self._rng) if groups else None
 
     @staticmethod
     def _shown(line: WrittenLine) -> bool:
         """Whether an office's line holds nothing that is held out."""
-        kept = _kept_out()
         said = (line.text[a:b].lower() for a, b, _ in line.mentions)
-        return not neighbours_held([codes for _, _, codes in line.mentions]) and kept.isdisjoint(said)
+        return not _pair_held(line) and kept_out().isdisjoint(said)
 
     def __iter__(self) -> Iterator[Example]:
         while True:
@@ -130,7 +125,6 @@ class Drawn:
 
     def __init__(self, pool: Pool, rng: random.Random, part: Part) -> None:
         self._pool, self._rng, self._part, self._phrases = pool, rng, part, phrases()
-        self._kept_out = _kept_out()
         self._shared = self._heads(pool.flat)
         self._primaries = [e for e in pool.flat if "C00" <= e.codes[0][:3] <= "C76"]
         self._sites = [e for e in pool.flat if e.text.startswith("métastases ") and len(e.codes) == 1]
@@ -142,7 +136,7 @@ class Drawn:
                 tail = expression.text[len(head) :].lstrip()
                 apart = expression.text[len(head) : len(head) + 1] == " " or head.endswith("'")
                 short = tail and len(tail.split()) <= 3 and not expression.when
-                if expression.text.startswith(head) and apart and short and tail.lower() not in self._kept_out:
+                if expression.text.startswith(head) and apart and short and tail.lower() not in kept_out():
                     shared.setdefault(head, []).append(expression)
                     break
         return {head: group for head, group in shared.items() if len(group) >= 4}
@@ -262,6 +256,10 @@ class Drawn:
         return holds - {""}
 
 
+def _pair_held(line: WrittenLine) -> bool:
+    return neighbours_held([codes for _, _, codes in line.mentions])
+
+
 def scenes(certificates: Sequence[Written]) -> tuple[Scene, ...]:
     """Lines of written certificates, without those that hold a held-out pair."""
     found = []
@@ -269,7 +267,7 @@ def scenes(certificates: Sequence[Written]) -> tuple[Scene, ...]:
         texts = [normalise(line.text).text for line in certificate.lines]
         holds = told_manner(texts, conditions(read_certificate(certificate.record())))
         for number, line in enumerate(certificate.lines):
-            if not neighbours_held([codes for _, _, codes in line.mentions]):
+            if not _pair_held(line):
                 found.append(Scene(line, holds, " ".join(text for i, text in enumerate(texts) if i != number)))
     return tuple(found)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from stream.coder.model import LineModel, SilentModel
 from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
-from stream.evaluation.run import run
-from stream.evaluation.score import Score, score
+from stream.evaluation.run import measure
+from stream.evaluation.score import Score
 from stream.pipeline.core import Core
 from stream.settings import load
 from training import written
@@ -42,7 +42,7 @@ def lines(found: Score) -> Iterator[str]:
         yield f"{name:28} {share.rate:.4f}  (n={share.total})"
     errors = found.entity_chances.error, found.underlying_chances.error
     yield f"{'calibration error':28} entities {errors[0]:.4f}, underlying {errors[1]:.4f}"
-    for chapter, one in sorted(found.chapters.items(), key=lambda item: -item[1].expected):
+    for chapter, one in found.by_chapter():
         yield f"  chapter {chapter:6} P {one.precision:.3f}  R {one.recall:.3f}  F1 {one.f1:.3f}  (n={one.expected})"
 
 
@@ -64,10 +64,7 @@ def main() -> None:
         core.silence_model()
     model: LineModel = SilentModel() if options.rules_only else LocalModel(options.model)
 
-    async def coded() -> Score:
-        return score([pair async for pair in run(read_gold(options.gold), core, model)])
-
-    found = asyncio.run(coded())
+    found, _ = asyncio.run(measure(read_gold(options.gold), core, model))
     print("\n".join(lines(found)))
     for miss in found.misses[: options.errors]:
         print(json.dumps(asdict(miss), ensure_ascii=False))

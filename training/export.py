@@ -21,6 +21,7 @@ from stream.settings import REPOSITORY
 from training import checkpoint
 from training.tokens import LONGEST
 
+FRONT = REPOSITORY / "model_repo" / "coder" / "1" / "model.py"
 TOLD = ("lexicon", "seed", "steps", "rows", "minutes")
 """What a served model says of its training."""
 
@@ -43,8 +44,8 @@ def halve(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def export(model: Path, folder: Path, temperature: float) -> None:
-    """Write graphs, tokenizer and labels into `folder`."""
+def export(model: Path, folder: Path, temperature: float, front: Path = FRONT) -> None:
+    """Write graphs, tokenizer, labels and a copy of the front into `folder`: all that Triton or `LocalModel` serves."""
     weights = checkpoint.load(model)
     encoder, head = (part.eval() for part in weights.network())
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +60,8 @@ def export(model: Path, folder: Path, temperature: float) -> None:
     halve(folder / "encoder.onnx")
     halve(folder / "head.onnx")
     shutil.copy(checkpoint.tokenizer_of(model), folder / "tokenizer.json")
+    if not (folder / front.name).exists() or not front.samefile(folder / front.name):
+        shutil.copy(front, folder / front.name)
     labels = {"codes": weights.codes, "seconds": weights.seconds, "conditions": list(CONDITIONS), "longest": LONGEST,
               "heads": weights.shape.heads, "post": weights.shape.post, "temperature": temperature}  # fmt: skip
     labels |= {key: weights.note[key] for key in TOLD if key in weights.note}

@@ -11,6 +11,7 @@ import itertools
 import random
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from stream.coder import expressions
 from stream.coder.expressions import Expression
@@ -33,6 +34,12 @@ def held_out(expression: Expression) -> bool:
 
 def _held_text(text: str) -> bool:
     return zlib.crc32(text.lower().encode()) % HELD_OUT == 0
+
+
+@cache
+def kept_out() -> frozenset[str]:
+    """The held-out expressions' words, in small letters."""
+    return frozenset(e.text.lower() for e in expressions.load() if held_out(e))
 
 
 def held_pair(one: str, other: str) -> bool:
@@ -61,9 +68,8 @@ class Pool:
             self.flat = [e for e in self.flat if e.text.lower() not in written]
         labels: list[Expression] = []
         if not held:
-            kept_out = {e.text.lower() for e in own if held_out(e)}
             self.flat += _mentions(certificates, {e.text.lower() for e in own})
-            labels = [e for e in expressions.labels(nomenclature) if e.text.lower() not in kept_out]
+            labels = [e for e in expressions.labels(nomenclature) if e.text.lower() not in kept_out()]
         self._own: dict[str, list[Expression]] = {}
         self._all: dict[str, list[Expression]] = {}
         for expression in self.flat:

@@ -19,13 +19,13 @@ from typing import Any, get_args
 
 from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
-from stream.evaluation.run import run
-from stream.evaluation.score import Score, score
+from stream.evaluation.run import measure
 from stream.pipeline.core import Core
 from stream.settings import REPOSITORY, load
-from training import align, compare, written
+from training import align, compare
 from training.calibrate import calibrate
 from training.corpus import Corpus, Example, Part, Scene
+from training.evaluate import read_gold
 from training.export import export
 from training.local import LocalModel
 from training.train import Plan, Progress, train
@@ -98,24 +98,21 @@ def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[s
     tell(f"training: {plan.steps} steps, {plan.rows} lines, in {plan.out}")
     model = train(plan, examples, progress)
     folder = plan.out / "served"
-    export(model, folder, 1.0)
-    shutil.copy(newest(recipe.version) / "model.py", folder / "model.py")
+    export(model, folder, 1.0, newest(recipe.version) / "model.py")
     local = LocalModel(folder)
     for part in get_args(Part):
         if part != "train":
             tally = asyncio.run(compare.measure(local, compare.held_out(part, plan.out)))
             measured[part] = tally.record()
             tell(f"held out by {part}: F1 {tally.f1:.4f}, the model alone")
+    development = read_gold("dev")
     if recipe.promote:
         tell(f"promoting to {SERVED.name}/{recipe.version}")
         shutil.copytree(folder, SERVED / recipe.version, dirs_exist_ok=True)
         tell(f"it is served where config.pbtxt and CAUSA_TRITON__CODER_VERSION name version {recipe.version}")
-        development = [golden.of(w.gold()) for w in written.load("dev")]
         for told in calibrate([*development, *kept], local):
             tell(told)
-    measured["development"] = _score(
-        [golden.of(w.gold()) for w in written.load("dev")], local, "written certificates kept for development", tell
-    )
+    measured["development"] = _score(development, local, "written certificates kept for development", tell)
     if kept:
         measured["office_after"] = _score(kept, local, f"office's {len(kept)} kept apart, after", tell)
     (plan.out / "metrics.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
@@ -130,10 +127,7 @@ def _aligned(rows: list[Gold], model: LocalModel, measured: dict[str, Any], tell
 
 
 def _score(rows: list[Gold], model: LocalModel, name: str, tell: Tell) -> dict[str, Any]:
-    async def measure() -> Score:
-        return score([pair async for pair in run(rows, Core(None, load()), model)])
-
-    found = asyncio.run(measure())
+    found, _ = asyncio.run(measure(rows, Core(None, load()), model))
     tell(
         f"{name}: F1 {found.exact.f1:.4f} exact, {found.three.f1:.4f} three characters, underlying {found.underlying.rate:.4f}"
     )

@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.certificate import utc_now
+from stream.cli.output import opened
 from stream.cli.serving import line_model, triton
 from stream.coder.model import LineModel, SilentModel
 from stream.errors import InvalidSettings
 from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
-from stream.evaluation.run import run
-from stream.evaluation.score import Score, Share, Tally, score
+from stream.evaluation.run import measure
+from stream.evaluation.score import Score, Share, Tally
 from stream.pipeline.core import Core
 from stream.settings import Settings, load
 
@@ -57,8 +58,9 @@ def command(
     from stream.evaluation import report  # matplotlib takes a while: only who wants a report waits for it
 
     page = report.page(record, found, texts=texts)
-    _write(output / "report.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    _write(output / "report.html", page)
+    for name, text in (("report.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n"), ("report.html", page)):
+        with opened(str(output / name), str(source)) as file:
+            file.write(text)
     show(found, Console())
     typer.echo(f"{output / 'report.html'}")
     if found.unreadable:
@@ -78,17 +80,6 @@ def _writable(folder: Path) -> None:
         raise InvalidSettings(f"{folder} cannot be written: {error.strerror}", hint="name another folder") from error
 
 
-def _write(path: Path, text: str) -> None:
-    """Write whole or not at all."""
-    fresh = path.with_name(f".{path.name}.part")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise InvalidSettings(f"{path} cannot be written: {error.strerror}", hint="name another folder") from error
-
-
 def _measured(settings: Settings, gold: list[Gold], only: str) -> tuple[Score, dict[str, str]]:
     core = Core(None, settings)
     if only == "rules":
@@ -103,18 +94,17 @@ def _measured(settings: Settings, gold: list[Gold], only: str) -> tuple[Score, d
 async def _score(gold: list[Gold], core: Core, make: Callable[[], LineModel]) -> tuple[Score, dict[str, str]]:
     model = make()  # on the loop that it will be asked from
     try:
-        pairs = [pair async for pair in run(gold, core, model)]
+        found, versions = await measure(gold, core, model)
     finally:
         await model.close()
-    coded = next((c for _, c in pairs if c), None)
-    return score(pairs), asdict(coded.versions) if coded else {}
+    return found, asdict(versions) if versions else {}
 
 
 def show(found: Score, console: Console) -> None:
     """What a person wants to know first, as tables."""
     entities = Table("entities", "precision", "recall", "F1", "n")
     rows: list[tuple[str, Tally]] = [("exact", found.exact), ("three characters", found.three)]
-    rows += [(f"chapter {k}", v) for k, v in sorted(found.chapters.items(), key=lambda kv: -kv[1].expected)]
+    rows += [(f"chapter {name}", tally) for name, tally in found.by_chapter()]
     for name, tally in rows:
         cells = (f"{value:.4f}" for value in (tally.precision, tally.recall, tally.f1))
         entities.add_row(name, *cells, str(tally.expected))

@@ -25,9 +25,10 @@ from stream.text.segment import Relation, Segment, assertion_at
 
 KEPT_ALTERNATIVES = 3
 LEAST_ALTERNATIVE = 0.02
-_PLAIN = frozenset({Kind.WHOLE, Kind.BAG})
 SHORT = 4
 """Letters of words that are called short."""
+_PLAIN = frozenset({Kind.WHOLE, Kind.BAG})
+"""How an expression is found that makes up its segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +139,15 @@ class Coder:
             if p >= LEAST_ALTERNATIVE and self._nomenclature.valid(c)
         )
         beside = {t.codes[0]: max(t.probs[1:], default=0.0) for t in tagged}
-        rules = []
-        for m in matches:
-            for code in m.codes:
-                agreed = says.get(code)
-                evidence = Evidence(
-                    m.kind, m.size, m.coverage, agreed, against_rules if agreed is None else 0.0, outer=_outer(code),
-                    short=m.end - m.start <= SHORT, runner=beside.get(code, 0.0), second=code != m.codes[0],
-                )  # fmt: skip
-                rules.append(self._proposal(m.start, m.end, code, evidence, m.source, others))
+
+        def matched(m: Match, code: str, agreed: float | None) -> Proposal:
+            evidence = Evidence(
+                m.kind, m.size, m.coverage, agreed, against_rules if agreed is None else 0.0, outer=_outer(code),
+                short=m.end - m.start <= SHORT, runner=beside.get(code, 0.0), second=code != m.codes[0],
+            )  # fmt: skip
+            return self._proposal(m.start, m.end, code, evidence, m.source, others)
+
+        rules = [matched(m, code, says.get(code)) for m in matches for code in m.codes]
         machine = []
         spans: set[tuple[int, int]] = set()
         for t in tagged:
@@ -155,11 +156,7 @@ class Coder:
             second = (t.start, t.end) in spans
             spans.add((t.start, t.end))
             if match is not None:
-                evidence = Evidence(
-                    match.kind, match.size, match.coverage, t.probs[0], outer=_outer(code),
-                    short=match.end - match.start <= SHORT, runner=beside[code], second=code != match.codes[0],
-                )  # fmt: skip
-                machine.append(self._proposal(match.start, match.end, code, evidence, match.source, others))
+                machine.append(matched(match, code, t.probs[0]))
             else:
                 evidence = Evidence(
                     None, model=t.probs[0], rival=against_model, care=_care(code), outer=_outer(code),

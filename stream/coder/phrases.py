@@ -13,7 +13,8 @@ from typing import Any
 from stream.coder.expressions import Expression
 from stream.coder.stems import Token, is_word, stems
 
-_END = ""
+_END = None
+"""Key of a phrase's meaning in the trie: no stem, not even the empty one of a stop word."""
 _MOST_PASSED = 3
 
 
@@ -60,7 +61,7 @@ class PhraseIndex:
             key = stems(text)
             if key:
                 meanings.setdefault(key, {}).setdefault(expression.when, expression)
-        self._trie: dict[str, Any] = {}
+        self._trie: dict[str | None, Any] = {}
         self._bags: dict[frozenset[str], Meaning] = {}
         self._by_stem: dict[str, list[tuple[str, ...]]] = {}
         self._meanings: dict[tuple[str, ...], Meaning] = {}
@@ -112,8 +113,7 @@ class PhraseIndex:
                     step += 1
                 if step < len(tokens) and tokens[step].stem not in node:
                     step = self._past(tokens, step)
-                # A stop word has no stem, and what has none is what ends a phrase in the trie.
-                if step >= len(tokens) or not tokens[step].stem or tokens[step].stem not in node:
+                if step >= len(tokens) or tokens[step].stem not in node:
                     break
                 node, last, size = node[tokens[step].stem], step, size + 1
         return hits

@@ -89,7 +89,7 @@ def chapters(found: Sequence[tuple[str, Tally]], title: str) -> str:
         names = [f"{name} (n={tally.expected})" for name, tally in found]
         axes.barh(names, [tally.f1 for _, tally in found], color=BLUE, height=0.7)
         for row, (_, tally) in enumerate(found):
-            axes.text(min(tally.f1 + 0.01, 0.94), row, f"{tally.f1:.3f}", va="center", fontsize=9)
+            axes.text(tally.f1 + 0.01, row, f"{tally.f1:.3f}", va="center", fontsize=9)
         axes.invert_yaxis()
-        axes.set(xlim=(0, 1.0), xlabel="F1, exact code", title=title)
+        axes.set(xlim=(0, 1.1), xlabel="F1, exact code", title=title)
         return _svg(figure, title)

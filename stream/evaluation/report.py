@@ -31,7 +31,7 @@ def page(record: Mapping[str, Any], found: Score, *, texts: bool) -> str:
         "entities": plots.reliability(found.entity_chances, "Codes of mentions"),
         "underlying": plots.reliability(found.underlying_chances, "Underlying cause"),
         "coverage": plots.coverage(found.underlying_chances, "Underlying cause: error by coverage"),
-        "chapters": plots.chapters(sorted(found.chapters.items(), key=lambda kv: -kv[1].expected), "F1 by chapter"),
+        "chapters": plots.chapters(found.by_chapter(), "F1 by chapter"),
     }
     return environment.get_template("report.html.j2").render(
         record=record, headline=_headline(found), plots=drawn, misses=_misses(found) if texts else [],

@@ -8,9 +8,10 @@ from itertools import islice
 
 from stream.certificate import utc_now
 from stream.coder.model import LineAnswer, LineModel, LineRequest
-from stream.coding import CodedCertificate
+from stream.coding import CodedCertificate, Versions
 from stream.errors import CoreFailed, InfrastructureError, InputError
 from stream.evaluation.gold import Gold
+from stream.evaluation.score import Score, score
 from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Incoming
 
@@ -34,6 +35,17 @@ async def run(
         for row, one in zip(batch, ready, strict=True):
             coded = _coded(one, answers, core, model.version) if isinstance(one, Prepared) else one
             yield (row, coded) if isinstance(coded, CodedCertificate) else (replace(row, error=coded), None)
+
+
+async def measure(gold: Iterable[Gold], core: Core, model: LineModel) -> tuple[Score, Versions | None]:
+    """Counts over all certificates, and the versions that coded them; None where none was coded.
+
+    Raises:
+        InfrastructureError: see `run`.
+    """
+    pairs = [pair async for pair in run(gold, core, model)]
+    versions = next((coded.versions for _, coded in pairs if coded), None)
+    return score(pairs), versions
 
 
 def _prepared(row: Gold, core: Core) -> Prepared | InputError:

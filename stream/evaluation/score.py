@@ -106,7 +106,7 @@ class Reliability:
         self.chances.append(chance)
         self.right.append(right)
 
-    def bins(self) -> list[tuple[float, float, int]]:
+    def bins(self, count: int = BINS) -> list[tuple[float, float, int]]:
         """Mean chance, share right and number, in bins of equal size."""
         if not self.chances:
             return []
@@ -114,13 +114,17 @@ class Reliability:
         p, y = np.array(self.chances)[order], np.array(self.right, float)[order]
         _, where, sizes = np.unique(p, return_inverse=True, return_counts=True)
         y = (np.bincount(where, y) / sizes)[where]
-        parts = [part for part in np.array_split(np.arange(len(p)), BINS) if len(part)]
+        parts = [part for part in np.array_split(np.arange(len(p)), count) if len(part)]
         return [(float(p[part].mean()), float(y[part].mean()), len(part)) for part in parts]
 
     @property
     def error(self) -> float:
-        """Expected calibration error (Naeini et al., 2015), over bins of equal size."""
-        return sum(n * abs(p - y) for p, y, n in self.bins()) / max(1, len(self.chances))
+        """Expected calibration error over `BINS` bins."""
+        return self.error_over(BINS)
+
+    def error_over(self, count: int) -> float:
+        """Expected calibration error (Naeini et al., 2015), over so many bins of equal size."""
+        return sum(n * abs(p - y) for p, y, n in self.bins(count)) / max(1, len(self.chances))
 
     def record(self) -> dict[str, Any]:
         """Mapping for JSON."""
@@ -166,6 +170,10 @@ class Score:
     misses: list[Miss] = field(default_factory=list)
     unreadable: int = 0
 
+    def by_chapter(self) -> list[tuple[str, Tally]]:
+        """Chapters with their counts, the commonest in gold first."""
+        return sorted(self.chapters.items(), key=lambda item: -item[1].expected)
+
     def record(self) -> dict[str, Any]:
         """Mapping for JSON; without texts."""
         return {
@@ -174,7 +182,7 @@ class Score:
             "underlying": {"exact": self.underlying.record(), "three_characters": self.underlying_three.record(),
                            "european_shortlist": self.underlying_shortlist.record()},
             "automatic": self.automatic.record(),
-            "by_chapter": {k: v.record() for k, v in sorted(self.chapters.items(), key=lambda kv: -kv[1].expected)},
+            "by_chapter": {k: v.record() for k, v in self.by_chapter()},
             "by_method": {k: v.record() for k, v in sorted(self.methods.items())},
             "by_shortlist": {k: v.record() for k, v in sorted(self.causes.items(), key=lambda kv: -kv[1].total)},
             "calibration": {"entities": self.entity_chances.record(), "underlying": self.underlying_chances.record()},

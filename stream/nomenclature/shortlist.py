@@ -31,20 +31,13 @@ def read(path: Path = TABLE) -> tuple[tuple[str, str, str], ...]:
         InvalidData: the file is not there, a row is no item, or ranges overlap.
     """
     found: list[tuple[str, str, str]] = []
-    try:
-        rows = path.read_text(encoding="utf-8").splitlines()[1:]
-    except OSError as error:
-        raise InvalidData(f"{path.name}: {type(error).__name__}") from None
-    for number, row in enumerate(rows, start=2):
-        cells = row.split("\t")
-        if len(cells) != 3 or not all(cells):
-            raise InvalidData(f"{path.name}:{number}: not item, label and codes")
-        for span in cells[2].split(" "):
+    for number, (item, _, codes) in enumerate(_rows(path), start=2):
+        for span in codes.split(" "):
             match = _RANGE.fullmatch(span)
             first, last = (match[1], match[2] or match[1]) if match else ("", "")
             if not match or len(first) != len(last) or last < first:
                 raise InvalidData(f"{path.name}:{number}: {span!r} is no range of codes")
-            found.append((first, last, cells[0]))
+            found.append((first, last, item))
     found.sort()
     for size in (3, 5):
         same = [(first, last) for first, last, _ in found if len(first) == size]
@@ -68,6 +61,23 @@ def of(code: str) -> str:
 
 @cache
 def labels(path: Path = TABLE) -> dict[str, str]:
-    """French label of each item."""
-    rows = (row.split("\t") for row in path.read_text(encoding="utf-8").splitlines()[1:])
-    return {item: label for item, label, _ in rows}
+    """French label of each item.
+
+    Raises:
+        InvalidData: the file is not there, or a row is no item.
+    """
+    return {item: label for item, label, _ in _rows(path)}
+
+
+def _rows(path: Path) -> list[tuple[str, str, str]]:
+    try:
+        rows = path.read_text(encoding="utf-8").splitlines()[1:]
+    except OSError as error:
+        raise InvalidData(f"{path.name}: {type(error).__name__}") from None
+    found = []
+    for number, row in enumerate(rows, start=2):
+        cells = row.split("\t")
+        if len(cells) != 3 or not all(cells):
+            raise InvalidData(f"{path.name}:{number}: not item, label and codes")
+        found.append((cells[0], cells[1], cells[2]))
+    return found
