@@ -50,6 +50,11 @@ class Proposal:
             return Method.MODEL
         return Method.RULES if self.evidence.model is None else Method.BOTH
 
+    def asserted(self, segments: Sequence[Segment]) -> Assertion:
+        """How the line asserts it; what the lexicon says as a whole is not denied by a word of its own."""
+        literal = self.evidence.kind not in (None, Kind.FUZZY)
+        return assertion_at(segments, self.start, self.end, literal=literal)
+
 
 class Coder:
     """Combines the two coders.
@@ -101,7 +106,7 @@ class Coder:
         uncoded: list[Uncoded] = []
         hidden: list[tuple[int, int]] = []
         for p in chosen:
-            assertion = assertion_at(segments, p.start, p.end)
+            assertion = p.asserted(segments)
             start, end = line.raw_span(p.start, p.end)
             if assertion is Assertion.NEGATED:
                 if (p.start, p.end) not in hidden:
@@ -203,7 +208,7 @@ def _settled(
         following = min((q.start for q in chosen[number + 1 :] if q.start >= p.end), default=len(line.text) + 1)
         near = next((found for start, found in dated if p.start <= start < following), None)
         near = near or (interval if len({q.start for q in chosen}) == 1 else None)
-        history = assertion_at(segments, p.start, p.end) is Assertion.HISTORY
+        history = p.asserted(segments) is Assertion.HISTORY
         code = old_code(p.code, history, near.days if near else None)
         if code:
             others = tuple(a for a in p.others if a.code != code)
@@ -217,7 +222,7 @@ def _settled(
     gone = absorbed([p.code for p in kept], "line")
     kept = [p for i, p in enumerate(kept) if i not in gone]
     # What is denied in one place may be affirmed in another ("pas d'embolie en 2019, embolie massive ce jour").
-    denied = {id(p): assertion_at(segments, p.start, p.end) is Assertion.NEGATED for p in kept}
+    denied = {id(p): p.asserted(segments) is Assertion.NEGATED for p in kept}
     best: dict[tuple[str, bool], Proposal] = {}
     for p in kept:
         key = p.code, denied[id(p)]

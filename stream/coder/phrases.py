@@ -101,21 +101,24 @@ class PhraseIndex:
         """Every phrase inside a line; overlapping ones too."""
         hits: list[Hit] = []
         for first, token in enumerate(tokens):
-            if not token.stem or token.stem not in self._trie or not is_word(token):
-                continue
-            node, size = self._trie[token.stem], 1
-            last = first
-            while True:
-                if _END in node:
-                    hits.append(Hit(first, last, size, node[_END]))
-                step = last + 1
-                while step < len(tokens) and not tokens[step].stem:
-                    step += 1
-                if step < len(tokens) and tokens[step].stem not in node:
-                    step = self._past(tokens, step)
-                if step >= len(tokens) or tokens[step].stem not in node:
-                    break
-                node, last, size = node[tokens[step].stem], step, size + 1
+            if token.stem and token.stem in self._trie and is_word(token):
+                ways = [(first, 1, self._trie[token.stem])]
+                while ways:
+                    last, size, node = ways.pop()
+                    if _END in node:
+                        hits.append(Hit(first, last, size, node[_END]))
+                    step = last + 1
+                    while step < len(tokens) and not tokens[step].stem:
+                        step += 1
+                    if step == len(tokens):
+                        continue
+                    if tokens[step].stem in node:
+                        ways.append((step, size + 1, node[tokens[step].stem]))
+                    # An epithet may be of a phrase or stand in one that is made without it: both are tried.
+                    if tokens[step].stem in self._passed:
+                        past = self._past(tokens, step)
+                        if past < len(tokens) and tokens[past].stem in node:
+                            ways.append((past, size + 1, node[tokens[past].stem]))
         return hits
 
     def _past(self, tokens: Sequence[Token], step: int) -> int:

@@ -8,6 +8,7 @@ phrase covers whole is tried as a bag of words, without its modifiers, then with
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,8 @@ from stream.text.segment import Segment
 MODIFIERS = Path(__file__).with_name("modifiers.tsv")
 NEAR_ENOUGH = 88.0
 """Least token-sort ratio of a fuzzy match, out of 100."""
+_ROOT = 4
+"""First letters that two words of one root share ("carotide", "carotidienne")."""
 
 
 _STREAM = Path(__file__).resolve().parent.parent
@@ -42,7 +45,8 @@ _SOURCES = (
 """All that may change an answer and has no version of its own: the rules' version in results is their hash."""
 
 _SPREAD = stem("metastases")
-_SPREADING = "metasta"
+_SPREADING = re.compile(r"metasta|(?:[cpyr]*t[0-4x][a-d]?)?(?:[cpyr]*n[0-3x][a-d]?)?[cpy]*m1[a-d]?$")
+"""What tells that a tumour has spread: "métastatique" and its like, and M1 of the TNM classification."""
 
 
 class Kind(StrEnum):
@@ -148,24 +152,34 @@ class RuleCoder:
         own = {id(h) for h in hits}
         hits += [h for h in self._labels.find(words) if h.size > 1 and h.meaning.under(holds)]
         ends = [*(s.start for s in segments[1:]), len(line.text)]
-        parts = [self._part(words, segment, end, hits) for segment, end in zip(segments, ends, strict=True)]
+        parts: list[_Part] = []
+        begin = 0  # behind what the segment before covers
+        for segment, end in zip(segments, ends, strict=True):
+            part = self._part(words, segment, max(begin, segment.reach), end, hits)
+            begin = words[part.cover[-1].last].end if part.cover else begin
+            parts.append(part)
         crossing = self._crossing(parts, hits, own)
         found: list[Match] = [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in crossing]
         found += self._spread(words, parts, holds)
-        before: list[str] = []
+        before: tuple[list[str], ...] = ()
         for segment, part in zip(segments, parts, strict=True):
-            if not part.taken:
-                found += self._segment(words, part, before if segment.elliptic or not part.cover else [], holds, own)
+            if part.taken:
+                found += [self._match(words, hit, Kind.PHRASE, 1.0, holds, own) for hit in part.cover]
+            else:
+                found += self._segment(words, part, before if segment.elliptic or not part.cover else (), holds, own)
             # A chain of elliptic segments ("hépatique, rénale et cérébrale") shares the head of its first one.
             if not segment.elliptic:
-                before = [words[i].stem for i in part.inside]
+                # Its own first words, or those of its last phrase ("cancer | envahissant la prostate et le sacrum").
+                heads = {part.inside[0], part.cover[-1].first} if part.inside and part.cover else {*part.inside[:1]}
+                before = tuple([words[i].stem for i in part.inside if i >= head] for head in sorted(heads))
         return tuple(sorted(found, key=lambda m: m.start))
 
-    def _part(self, words: Sequence[Token], segment: Segment, end: int, hits: Sequence[Hit]) -> _Part:
+    def _part(self, words: Sequence[Token], segment: Segment, begin: int, end: int, hits: Sequence[Hit]) -> _Part:
         """A segment's content words, and the best cover by phrases that lie inside it.
 
-        A phrase may go on to `end`, where the next segment begins: segments lose lone letters at their edges, and a
-        lone letter may be a name ("grippe A").
+        A phrase may begin at `begin`, among the words that introduce the segment ("porteur de BLSE", "ancien fumeur"), and
+        go on to `end`, where the next one begins: segments lose lone letters at their edges, and a lone letter may be a
+        name ("grippe A").
         """
         inside = [
             i
@@ -173,7 +187,14 @@ class RuleCoder:
             if t.start >= segment.start and t.end <= segment.end and t.stem and is_word(t)
         ]
         within = set(inside)
-        cover = best_cover([h for h in hits if h.first in within and words[h.last].end <= end])
+        cover = best_cover(
+            [
+                h
+                for h in hits
+                if (h.first in within and words[h.last].end <= end)
+                or (h.last in within and words[h.first].start >= begin)
+            ]
+        )
         covered = {i for h in cover for i in range(h.first, h.last + 1)}
         content = [i for i in inside if words[i].stem not in self._modifiers] or inside
         return _Part(inside, content, cover, [i for i in content if i not in covered])
@@ -192,17 +213,24 @@ class RuleCoder:
             if id(hit) in inner or len(touched) < 2 or any(p.taken for p in touched):
                 continue
             covers_whole = all(hit.first <= i <= hit.last for p in touched for i in p.content)
-            if covers_whole and (id(hit) in own or any(p.left or not p.cover for p in touched)):
+            # Beside other words too, where it breaks nothing ("syndrome hémolytique et urémique post infectieux").
+            breaks = any(
+                h.first <= hit.last and hit.first <= h.last and not (hit.first <= h.first and h.last <= hit.last)
+                for p in touched
+                for h in p.cover
+            )
+            if not breaks if id(hit) in own else covers_whole and any(p.left or not p.cover for p in touched):
                 for part in touched:
                     part.taken = True
+                    part.cover = [h for h in part.cover if h.last < hit.first or hit.last < h.first]
                 accepted.append(hit)
         return accepted
 
     def _spread(self, words: Sequence[Token], parts: Sequence[_Part], holds: frozenset[str]) -> list[Match]:
         """Organs named after "métastatique" and its like: each is the site of a secondary tumour.
 
-        "cancer du sein métastatique osseux et hépatique", "néo du pancréas métastatique (foie, poumon)". The words
-        found so are taken out of their part's `content` and `left`.
+        "cancer du sein métastatique osseux et hépatique", "néo du pancréas T4N2M1 (foie, poumon)". The words found so
+        are taken out of their part's `content` and `left`.
         """
         found: list[Match] = []
         spreading = False
@@ -212,7 +240,7 @@ class RuleCoder:
             at = 0
             while at < len(part.inside):
                 i = part.inside[at]
-                spreading = spreading or words[i].stem.startswith(_SPREADING)
+                spreading = spreading or bool(_SPREADING.match(words[i].stem))
                 size = self._organ(words, part.inside[at : at + 3], free, holds, found) if spreading else 0
                 if size:
                     part.left = [k for k in part.left if k not in part.inside[at : at + size]]
@@ -236,15 +264,19 @@ class RuleCoder:
         return 0
 
     def _segment(
-        self, words: Sequence[Token], part: _Part, before: Sequence[str], holds: frozenset[str], own: set[int]
+        self, words: Sequence[Token], part: _Part, before: Sequence[list[str]], holds: frozenset[str], own: set[int]
     ) -> list[Match]:
         coverage = 1.0 - len(part.left) / len(part.content) if part.content else 1.0
-        if (part.left or not part.cover) and part.content:
-            whole = self._whole([words[i].stem for i in part.content], holds, before)
+        if (part.left or len(part.cover) != 1) and part.content:
+            key = [words[i].stem for i in part.content]
+            whole = self._whole(key, holds, before) if part.left or not part.cover else self._bag(key, holds)
             if whole is not None:
                 expression, kind, size = whole
-                # What is nearly right must not displace what is right as far as it goes.
-                if size > max((h.size for h in part.cover), default=0) and not (part.cover and kind is Kind.FUZZY):
+                # What is nearly right must not displace what is right as far as it goes, nor words that are causes each
+                # ("déshydratation hypernatrémie") become one of them, read in another order.
+                parts = {code for h in part.cover if (e := h.meaning.under(holds)) for code in e.codes}
+                worse = kind is Kind.FUZZY if part.left else expression.codes[0] in parts
+                if size > max((h.size for h in part.cover), default=0) and not (part.cover and worse):
                     start, end = words[part.content[0]].start, words[part.content[-1]].end
                     return [Match(start, end, expression.codes, kind, expression.source, size, 1.0)]
         kind = Kind.PHRASE if part.left else Kind.WHOLE
@@ -261,20 +293,29 @@ class RuleCoder:
         return Match(start, end, expression.codes, kind, expression.source, hit.size, coverage)
 
     def _whole(
-        self, key: list[str], holds: frozenset[str], before: Sequence[str]
+        self, key: list[str], holds: frozenset[str], before: Sequence[list[str]]
     ) -> tuple[Expression, Kind, int] | None:
         """One expression for a whole segment: its words in another order, with a lent head, or nearly."""
-        if len(key) > 1:
-            for index in (self._own, self._labels):
-                expression = _under(index.bag(key), holds)
+        bag = self._bag(key, holds)
+        if bag:
+            return bag
+        # The head that the segment before lends: its first words, the longest that make a phrase with ours. A measure is
+        # of what stands before it ("tabagisme sevré (60 PA)") and nothing more.
+        measure = len(key) > 1 and key[0][0].isdigit()
+        for head in () if measure else before:
+            for size in range(len(head) - 1, 0, -1):
+                expression = _under(self._own.phrase([*head[:size], *key]), holds)
                 if expression:
-                    return expression, Kind.BAG, len(key)
-        # The head that the segment before lends: its first words, the longest that make a phrase with ours.
-        for size in range(len(before) - 1, 0, -1):
-            expression = _under(self._own.phrase([*before[:size], *key]), holds)
-            if expression:
-                return expression, Kind.SHARED, len(key)
+                    return expression, Kind.SHARED, len(key)
         return self._near(key, holds)
+
+    def _bag(self, key: list[str], holds: frozenset[str]) -> tuple[Expression, Kind, int] | None:
+        """The expression made of just these words, in any order ("alcoolique cirrhose")."""
+        for index in (self._own, self._labels) if len(key) > 1 else ():
+            expression = _under(index.bag(key), holds)
+            if expression:
+                return expression, Kind.BAG, len(key)
+        return None
 
     def _near(self, key: list[str], holds: frozenset[str]) -> tuple[Expression, Kind, int] | None:
         text = " ".join(key)
@@ -286,13 +327,25 @@ class RuleCoder:
                 if abs(len(candidate) - len(key)) > 1:
                     continue
                 ratio = fuzz.token_sort_ratio(text, " ".join(candidate), score_cutoff=score)
-                if ratio > score:
+                if ratio > score and _numbers(candidate) == _numbers(key) and not self._another(key, candidate):
                     best, score = candidate, ratio
             if best:
                 expression = _under(index.phrase(best), holds)
                 if expression:
                     return expression, Kind.FUZZY, len(best)
         return None
+
+    def _another(self, key: Sequence[str], candidate: Sequence[str]) -> bool:
+        """Whether a word that the lexicon knows would be taken for one of another root ("coeur hypertensif", "rein ...")."""
+        missing = set(candidate).difference(key)
+        return bool(missing) and any(
+            (self._own.knows(s) or self._labels.knows(s)) and all(s[:_ROOT] != m[:_ROOT] for m in missing)
+            for s in set(key).difference(candidate)
+        )
+
+
+def _numbers(key: Sequence[str]) -> list[str]:
+    return sorted(s for s in key if s[0].isdigit())
 
 
 def _under(meaning: Meaning | None, holds: frozenset[str]) -> Expression | None:

@@ -38,12 +38,19 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """`code` is dropped where its segment, or anything on its `line`, holds a code of categories first to last."""
+    """`code` is dropped where its segment, or anything on its `line`, holds a code of first to last.
+
+    The two are categories ("C77") or codes ("P07.2"), both inclusive.
+    """
 
     code: str
     first: str
     last: str
     scope: str = "segment"
+
+    def holds(self, code: str) -> bool:
+        """Whether a code lies in the range."""
+        return self.first <= code[: len(self.first)] and code[: len(self.last)] <= self.last
 
 
 def _rows(name: str, columns: int) -> list[tuple[str, list[str]]]:
@@ -99,13 +106,13 @@ def old_code(code: str, history: bool, days: float | None) -> str:
 
 def absorbed(codes: Sequence[str], scope: str = "segment") -> set[int]:
     """Indices, among the codes of one segment or of a line, of those that another one already says."""
+    if len(codes) < 2:
+        return set()
     return {
         i
         for row in read_absorbed()
         for i, code in enumerate(codes)
-        if row.scope == scope
-        and code == row.code
-        and any(row.first <= other[:3] <= row.last and other != code for other in codes)
+        if row.scope == scope and code == row.code and any(row.holds(other) and other != code for other in codes)
     }
 
 

@@ -67,6 +67,7 @@ _JOINED = frozenset(
         "medico",
         "meningo",
         "micro",
+        "multi",
         "mucco",
         "musculo",
         "myelo",
@@ -120,6 +121,14 @@ _JOINED = frozenset(
     ]
 )
 
+#: Words that link two others, and so are no second half of one ("trachéo et gastrostomie").
+_LINKS = frozenset(["et", "ou", "puis", "avec", "sans", "sur", "sous", "par", "pour", "dans"])
+
+_APART = STOP | _LINKS
+
+#: Words whose last letter is no feminine: without it they are others.
+_WHOLE = frozenset(["glande"])
+
 _TOKEN = re.compile(r"[a-z0-9]+(?:[.][0-9]+)?|[^a-z0-9 ]")
 
 
@@ -146,7 +155,7 @@ def stem(word: str) -> str:
         word = word[:-3] + "al"
     elif word[-1] in "sx" and (word[-2:] not in ("ss", "us", "is") or word.endswith("aigus")):
         word = word[:-1]
-    if len(word) > 4 and word.endswith("e"):
+    if len(word) > 4 and word.endswith("e") and word not in _WHOLE:
         word = word[:-1]
         if word.endswith(("enn", "onn", "ell", "tt")):
             word = word[:-1]
@@ -161,7 +170,7 @@ def tokens(text: str) -> list[Token]:
     before = ""
     for match in _TOKEN.finditer(text):
         word = match.group()
-        if found and found[-1].text in _JOINED and word.isalpha() and word not in STOP:
+        if found and found[-1].text in _JOINED and word.isalpha() and word not in _APART:
             whole = found[-1].text + word
             found[-1] = Token(whole, found[-1].start, match.end(), stem(whole))
             before = word

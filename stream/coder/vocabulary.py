@@ -8,6 +8,7 @@ from functools import cache
 from stream.coder import expressions
 from stream.coder.expressions import Expression
 from stream.nomenclature import icd10
+from stream.text.noncauses import noncauses
 from stream.text.normal import normalise
 from stream.text.spelling import Speller
 
@@ -24,11 +25,11 @@ def normal_expressions() -> tuple[tuple[Normal, ...], tuple[Normal, ...]]:
 
 @cache
 def speller() -> Speller:
-    """Speller over the words of the lexicon and the labels."""
+    """Speller over the words of the lexicon and the labels; the words that name no cause it leaves as they are."""
     own, labels = normal_expressions()
     words: Counter[str] = Counter()
     for pairs, weight in ((own, 5), (labels, 1)):
         for _, text in pairs:
             for word in text.split():
                 words[word] += weight
-    return Speller(words)
+    return Speller(words, noncauses())

@@ -188,7 +188,7 @@ def _short(text: str) -> tuple[tuple[str, ...], bool]:
     """Words of a short form as the normaliser sees them, and whether its point belongs to it."""
     folded = fold(text)
     dotted = folded.endswith(".")
-    spaced = re.sub(r"([/+.])", r" \1 ", folded.rstrip(".")).replace("-", " ")
+    spaced = re.sub(r"(?<!\d)[/+.]|[/+.](?!\d)", r" \g<0> ", folded.rstrip(".")).replace("-", " ")
     return tuple(spaced.split()), dotted
 
 

@@ -22,6 +22,7 @@ True
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from stream.text.abbreviations import Abbreviations, abbreviations
@@ -36,6 +37,9 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789 ,;:()?/+.<>%-"
 
 _SPELT = 5
 """Shortest word that the speller is asked about."""
+_LETTERS = 3
+"""Fewest letters of an abbreviation typed with blanks between them."""
+_LONE = re.compile(r"(?<![a-z0-9])[a-z] [a-z] [a-z](?![a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,26 @@ def _spell(tokens: list[Token], speller: Speller, table: Abbreviations) -> list[
     return _join(out, speller, table)
 
 
+def _spaced(tokens: list[Token], speller: Speller | None, table: Abbreviations) -> list[Token]:
+    """Abbreviations typed letter by letter ("A V C") in one piece, where there is such a one."""
+    out: list[Token] = []
+    index = 0
+    while index < len(tokens):
+        stop = index
+        while stop < len(tokens) and len(tokens[stop].text) == 1 and tokens[stop].text.isalpha():
+            stop += 1
+        for end in range(stop, index + _LETTERS - 1, -1):
+            word = "".join(token.text for token in tokens[index:end])
+            if word in table or (speller is not None and word in speller):
+                out.append(Token(word, tokens[index].start, tokens[end - 1].end, whole=True))
+                index = end
+                break
+        else:
+            out.append(tokens[index])
+            index += 1
+    return out
+
+
 def _join(tokens: list[Token], speller: Speller, table: Abbreviations) -> list[Token]:
     out: list[Token] = []
     for token in tokens:
@@ -121,6 +145,8 @@ def normalise(raw: str, hints: Hints = _NO_HINTS, speller: Speller | None = None
     folded, fold_starts, fold_ends = fold_offsets(raw)
     table = abbreviations()
     tokens = tokenise(folded)
+    if _LONE.search(folded):
+        tokens = _spaced(tokens, speller, table)
     if speller is not None:
         tokens = _spell(tokens, speller, table)
     single, phrases = table.single, table.phrases

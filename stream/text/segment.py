@@ -3,7 +3,8 @@
 Connectors are in `connectors.tsv` (``expression  relation  condition  note``): AND parts a list, DUE_TO announces the
 cause of what precedes, LEADS_TO its consequence; KEEP marks an expression that holds a connector and is not cut.
 Negation, doubt and history are in `assertions.tsv` (``expression  assertion  scope  condition  note``), where the scope
-says what is meant: ``after`` what follows up to the next connector (a new segment begins there), ``line`` what follows
+says what is meant: ``next`` the next word alone, ``after`` what follows up to the next connector (a new segment
+begins there), ``line`` what follows
 up to the end of the line, ``before`` what precedes in the segment, ``segment`` all of it; AFFIRMED marks an expression
 that only looks like one of them. Conditions are those of `stream.text.tables`.
 
@@ -50,6 +51,9 @@ class Segment:
             before caused this one.
         assertion: how the physician asserts it.
         elliptic: it is only adjectives ("et rénale"), so its noun is the one before's.
+        said: where the words stand that assert it so; None when none do.
+        reach: where an expression that ends in it may begin: at the words of assertion and of enumeration before it
+            ("porteur de BLSE", "ancien fumeur"), not at those that name a cause ("suite à COVID").
     """
 
     start: int
@@ -57,11 +61,14 @@ class Segment:
     relation: Relation
     assertion: Assertion = Assertion.AFFIRMED
     elliptic: bool = False
+    said: tuple[int, int] | None = None
+    reach: int = 0
 
 
 class Scope(StrEnum):
     """What an expression of assertion governs."""
 
+    NEXT = "next"
     AFTER = "after"
     BEFORE = "before"
     SEGMENT = "segment"
@@ -74,12 +81,33 @@ class _Claim:
     scope: Scope
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An assertion with the words, both inclusive, that say it; -1 for a question mark, which is no word."""
+
+    assertion: Assertion
+    first: int = -1
+    last: int = -1
+
+
+@dataclass(slots=True)
+class _Laid:
+    """A segment laid down, by its words: the first and last, both inclusive, and the first that it reaches back to."""
+
+    first: int
+    last: int
+    relation: Relation
+    told: _Told
+    reach: int
+
+
 _KEEP = "KEEP"
 _ARTICLES = frozenset(("un", "une", "l", "le", "la", "les", "d", "de", "du", "des", "a", "au", "aux", "en"))
 _PUNCTUATION = frozenset(",;:()/+.-<>%?")
 _LOOSE = frozenset(("ou", "ni"))
 """Connectors across which what was denied or doubted stays so ("pas d'embolie ni d'infarctus")."""
 _SEQUELA = "sequel"
+_PLAIN, _DOUBT = _Told(Assertion.AFFIRMED), _Told(Assertion.PROBABLE)
 
 
 def read_connectors(lines: Sequence[str], name: str = "connectors.tsv") -> Expressions[Relation | None]:
@@ -152,12 +180,14 @@ class _Cutter:
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
-        self.done: list[tuple[int, int, Relation, Assertion]] = []
+        self.done: list[_Laid] = []
         self.first = self.last = -1  # the open segment's words, both inclusive; first is -1 when none is open
+        self.reach = 0
         self.relation = Relation.NONE
-        self.claim: Assertion | None = None
-        self.following: Assertion | None = None  # from an expression that governs what follows
-        self.line: Assertion | None = None
+        self.claim: _Told | None = None
+        self.following: _Told | None = None  # from an expression that governs what follows
+        self.line: _Told | None = None
+        self.single = False  # ... that governs one word
         self.weak = True  # the last cut was punctuation
         self.through = False  # ... that opened a bracket
         self.idle = [word in _ARTICLES for word in words]  # words that say nothing at a segment's edge
@@ -167,6 +197,9 @@ class _Cutter:
         if self.first < 0:
             self.first = first
         self.last = last
+        if self.single:
+            self.close()
+            self.following, self.single = None, False
 
     def close(self) -> bool:
         """Ends the open segment; whether there was one."""
@@ -178,19 +211,23 @@ class _Cutter:
             last -= 1
         there = 0 <= first <= last
         if there:
-            claim = self.following or self.claim or self.line or Assertion.AFFIRMED
-            if claim is Assertion.HISTORY and any(word.startswith(_SEQUELA) for word in words[first : last + 1]):
-                claim = Assertion.AFFIRMED
+            claim = self.following or self.claim or self.line or _PLAIN
+            sequela = any(word.startswith(_SEQUELA) for word in words[first : last + 1])
+            if claim.assertion is Assertion.HISTORY and sequela:
+                claim = _PLAIN
             relation = self.relation if self.done else Relation.NONE
-            self.done.append((first, last, relation, claim))
+            self.done.append(_Laid(first, last, relation, claim, self.reach))
+            self.reach = last + 1
             self.relation = Relation.AND
             self.claim = None
         self.first = self.last = -1
         return there
 
-    def cut(self, relation: Relation, word: str) -> None:
-        """Ends a segment at a connector."""
+    def cut(self, relation: Relation, word: str, after: int) -> None:
+        """Ends a segment at a connector; `after` is the first word behind it."""
         closed = self.close()
+        if relation is not Relation.AND:
+            self.reach = after
         if closed or (self.following and word in _PUNCTUATION and word not in ":("):
             self.following = self.following if word in _LOOSE else None
         # Of several connectors in a row the one that orders wins ("et secondaire à").
@@ -201,17 +238,19 @@ class _Cutter:
 
     def state(self, claim: _Claim, first: int, last: int) -> None:
         """Takes an expression of assertion into account."""
-        if claim.scope in (Scope.AFTER, Scope.LINE):
+        told = _Told(claim.assertion, first, last)
+        if claim.scope in (Scope.NEXT, Scope.AFTER, Scope.LINE):
             self.close()
-            self.following = claim.assertion
+            self.following = told
+            self.single = claim.scope is Scope.NEXT
             if claim.scope is Scope.LINE:
-                self.line = claim.assertion
+                self.line = told
             return
         open_ = self.first >= 0
         if not open_ and claim.scope is Scope.BEFORE and self.weak and self.done:
-            self._restate(claim.assertion)
+            self._restate(told)
             return
-        self.claim = claim.assertion
+        self.claim = told
         if open_:
             self.add(first, last)  # amid a segment its span goes over it
             self.idle[first : last + 1] = [True] * (last + 1 - first)
@@ -219,17 +258,16 @@ class _Cutter:
     def question(self) -> None:
         """A question mark doubts what precedes it, or, when nothing does, what follows."""
         if self.first >= 0:
-            self.claim = Assertion.PROBABLE
+            self.claim = _DOUBT
             self.close()
             self.weak, self.through = True, False
         elif self.through and self.done:
-            self._restate(Assertion.PROBABLE)
+            self._restate(_DOUBT)
         else:
-            self.claim = Assertion.PROBABLE
+            self.claim = _DOUBT
 
-    def _restate(self, assertion: Assertion) -> None:
-        first, last, relation, _ = self.done[-1]
-        self.done[-1] = (first, last, relation, assertion)
+    def _restate(self, told: _Told) -> None:
+        self.done[-1].told = told
 
 
 def _enumerates(words: list[str], index: int, expected: str, *, fresh: bool) -> bool:
@@ -264,7 +302,7 @@ def segment(text: NormalText) -> tuple[Segment, ...]:
         elif claim and (joint is None or claim[0] >= joint[0]):
             size, meaning = claim
             if joint and meaning.scope is Scope.AFTER:
-                cutter.cut(joint[1] or Relation.AND, word)
+                cutter.cut(joint[1] or Relation.AND, word, index)
             if meaning.assertion is Assertion.AFFIRMED:
                 cutter.add(index, index + size - 1)
             else:
@@ -275,10 +313,10 @@ def segment(text: NormalText) -> tuple[Segment, ...]:
             if relation is None:
                 cutter.add(index, index + size - 1)
             else:
-                cutter.cut(relation, word)
+                cutter.cut(relation, word, index + size)
             index += size
         elif _enumerates(words, index, str(item), fresh=cutter.first < 0):
-            cutter.cut(Relation.AND, ",")
+            cutter.cut(Relation.AND, ",", index)
             item += 1
             index += 2
         else:
@@ -288,7 +326,7 @@ def segment(text: NormalText) -> tuple[Segment, ...]:
     return _spans(words, cutter.done)
 
 
-def _spans(words: list[str], done: list[tuple[int, int, Relation, Assertion]]) -> tuple[Segment, ...]:
+def _spans(words: list[str], done: list[_Laid]) -> tuple[Segment, ...]:
     """Word numbers to places in the text."""
     places: list[tuple[int, int]] = []
     at = 0
@@ -297,19 +335,37 @@ def _spans(words: list[str], done: list[tuple[int, int, Relation, Assertion]]) -
         at += len(word) + 1
     organs, with_ = _adjectives()
     out = []
-    for number, (first, last, relation, assertion) in enumerate(done):
-        inside = words[first : last + 1]
+    for number, laid in enumerate(done):
+        inside, told = words[laid.first : laid.last + 1], laid.told
         adjectives = number > 0 and any(w in organs for w in inside) and all(w in organs or w in with_ for w in inside)
-        elliptic = adjectives and relation is not Relation.LEADS_TO
-        out.append(Segment(places[first][0], places[last][1], relation, assertion, elliptic))
+        elliptic = adjectives and laid.relation is not Relation.LEADS_TO
+        start, end, reach = places[laid.first][0], places[laid.last][1], places[min(laid.reach, laid.first)][0]
+        said = (places[told.first][0], places[told.last][1]) if told.first >= 0 else None
+        out.append(Segment(start, end, laid.relation, told.assertion, elliptic, said, reach))
     return tuple(out)
 
 
-def assertion_at(segments: Sequence[Segment], start: int, end: int) -> Assertion:
-    """How a span of the text is asserted: as the segment that covers most of it; AFFIRMED outside all of them."""
-    best, most = Assertion.AFFIRMED, 0
+def assertion_at(segments: Sequence[Segment], start: int, end: int, *, literal: bool = False) -> Assertion:
+    """How a span of the text is asserted: as the segment that covers most of it; AFFIRMED outside all of them.
+
+    Args:
+        segments: the line's segments.
+        start: first character of the span.
+        end: its last, exclusive.
+        literal: the span is an expression found word for word. Where a denial is part of its words ("bacille gram
+            négatif", "sans abri"), or a history stands at its edge ("ancien fumeur"), it denies or dates nothing more.
+    """
+    best: Segment | None = None
+    most = 0
     for part in segments:
         shared = min(end, part.end) - max(start, part.start)
         if shared > most:
-            best, most = part.assertion, shared
-    return best
+            best, most = part, shared
+    if best is None:
+        return Assertion.AFFIRMED
+    if literal and best.said:
+        first, last = best.said
+        inside, edge = start <= first and last <= end, first == start or last == end
+        if inside and (best.assertion is Assertion.NEGATED or (edge and best.assertion is Assertion.HISTORY)):
+            return Assertion.AFFIRMED
+    return best.assertion

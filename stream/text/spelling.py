@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from rapidfuzz import process
@@ -105,9 +105,11 @@ class Speller:
 
     Args:
         words: normalised words with their frequency; a word of another form than ``[a-z]+`` is passed over.
+        right: words that are right as they stand, and that no other is taken for ("infirmière").
     """
 
-    def __init__(self, words: Mapping[str, int]) -> None:
+    def __init__(self, words: Mapping[str, int], right: Iterable[str] = ()) -> None:
+        self._right = frozenset(right)
         self._words = {word: count for word, count in words.items() if word.isascii() and word.isalpha()}
         ends: dict[tuple[bool, str, int], list[str]] = defaultdict(list)
         sounds: dict[str, list[str]] = defaultdict(list)
@@ -131,7 +133,13 @@ class Speller:
 
     def correct(self, word: str) -> str | None:
         """The word put right (two words when it was two), or None when it is known or there is no safe way."""
-        if word in self._words or not _ONE_ERROR <= len(word) <= _MOST or not word.isalpha() or not word.isascii():
+        if (
+            word in self._words
+            or word in self._right
+            or not _ONE_ERROR <= len(word) <= _MOST
+            or not word.isalpha()
+            or not word.isascii()
+        ):
             return None
         if word not in self._cache:
             if len(self._cache) >= _CACHED:
@@ -146,7 +154,7 @@ class Speller:
             beginning: its first letters, at least four.
             pointed: whether a point was written; without one the word must be likelier still.
         """
-        if len(beginning) < _CUT + (not pointed) or beginning in self._words:
+        if len(beginning) < _CUT + (not pointed) or beginning in self._words or beginning in self._right:
             return None
         counts: dict[str, int] = defaultdict(int)
         forms: dict[str, str] = {}

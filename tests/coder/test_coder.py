@@ -271,3 +271,16 @@ def test_offsets_point_into_the_raw_text(text: str, expected: list[str]) -> None
 )
 def test_uncoded_stretches(text: str, expected: list[tuple[str, str]]) -> None:
     assert left(text, line(text)) == expected
+
+
+# What an expression says of itself
+
+
+def test_a_denial_that_is_part_of_an_expression_denies_nothing() -> None:
+    own = small(("choc sans témoin", "R57.9"), ("témoin", "I10"), ("ancien fumeur", "Z86.4"), ("fumeur", "F17.9"))
+    assert told(coded("choc sans témoin", rule_coder=own)) == "R57.9"
+    assert told(coded("sans témoin", rule_coder=own)) == ""
+    (entity,) = coded("ancien fumeur", rule_coder=own).entities
+    assert (entity.code, entity.assertion) == ("Z86.4", Assertion.AFFIRMED)
+    # A model's span may hold the denial's words without meaning them.
+    assert told(coded("pas d'embolie", tag("pas d'embolie", "pas d embolie", "I26.9"), rule_coder=small())) == ""

@@ -124,7 +124,7 @@ def test_any_numbers_give_spans_inside_the_line_or_a_fault(starts: Any, ends: An
 
 async def test_memory_model_tags_the_words_it_was_given_in_text_order() -> None:
     model = MemoryModel({"sepsis": "A41.9", "choc": "R57.9", "rage": "A82.9"})
-    answers = await model.tag([LineRequest("choc sur sepsis"), LineRequest("rien"), LineRequest("")])
+    answers = await model.ask([LineRequest("choc sur sepsis"), LineRequest("rien"), LineRequest("")])
     assert answers == [(Tagged(0, 4, ("R57.9",), (0.9,)), Tagged(9, 15, ("A41.9",), (0.9,))), (), ()]
     assert model.calls == [3]
 
@@ -134,16 +134,16 @@ async def test_memory_model_fails_as_told_then_answers() -> None:
     model.failures = [ModelUnavailable("down"), ModelFault("nonsense")]
     for error in (ModelUnavailable, ModelFault):
         with pytest.raises(error):
-            await model.tag([LineRequest("choc")])
-    assert len(await model.tag([LineRequest("choc")])) == 1
+            await model.ask([LineRequest("choc")])
+    assert len(await model.ask([LineRequest("choc")])) == 1
     assert model.calls == [1, 1, 1]
 
 
 async def test_a_poisoned_line_takes_its_request_with_it() -> None:
     model = MemoryModel({"choc": "R57.9"}, poison="xyzzy", version="memory-2")
     with pytest.raises(ModelFault):
-        await model.tag([LineRequest("choc"), LineRequest("un xyzzy")])
-    assert len(await model.tag([LineRequest("choc")])) == 1
+        await model.ask([LineRequest("choc"), LineRequest("un xyzzy")])
+    assert len(await model.ask([LineRequest("choc")])) == 1
     assert model.version == "memory-2"
     await model.close()
 
@@ -153,8 +153,8 @@ async def test_triton_that_is_not_there_is_unavailable() -> None:
     try:
         assert model.version == "coder-3"
         assert not await model.ready()
-        assert await model.tag([]) == []
+        assert await model.ask([]) == []
         with pytest.raises(ModelUnavailable):
-            await model.tag([LineRequest("choc")])
+            await model.ask([LineRequest("choc")])
     finally:
         await model.close()

@@ -59,6 +59,14 @@ def test_phrases_are_found_over_stop_words_but_not_over_signs(line: str, expecte
 PASSED = frozenset({stem("grave"), stem("droit"), stem("opere")})
 
 
+def test_an_epithet_of_one_phrase_is_passed_in_another() -> None:
+    pairs = [(Expression(text, ("I10",)), text) for text in ("cancer grave du rein", "cancer du larynx", "cancer")]
+    phrases = PhraseIndex(pairs, PASSED)
+    assert found(phrases, "cancer grave du larynx") == ["cancer", "cancer grave du larynx"]
+    assert found(phrases, "cancer grave droit du larynx") == ["cancer", "cancer grave droit du larynx"]
+    assert found(phrases, "cancer grave du rein") == ["cancer", "cancer grave du rein"]
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -177,6 +177,43 @@ def test_a_head_is_lent_over_commas_only_to_adjectives() -> None:
     assert codes(matches("rénale", coder=LEXICON)) == ""
 
 
+OTHER = small(
+    ("syndrome hémolytique et urémique", "D59.3"), ("infectieux", "B99"), ("porteur de BLSE", "Z22.3"), ("covid", "U07.1"),
+    ("suspicion de covid", "U07.2"), ("suite à covid", "U09.9"), ("ancien fumeur", "Z86.4"), ("fumeur", "F17.9"),
+    ("né à 24 semaines", "P07.2"), ("cœur hypertensif", "I11.9"), ("rein hypertensif congestif", "I13.9"), ("rein", "N28.9"),
+    ("occlusion de la carotide interne", "I65.2"), ("cancer", "C80.9"), ("envahissant la prostate", "C79.8"),
+    ("envahissant le sacrum", "C79.5"), ("métastases du poumon", "C78.0"), ("tabagisme sevré", "Z86.4"),
+    ("tabagisme 60 PA", "F17.9"), ("alcoolique", "F10.2"), ("cirrhose", "K74.6"), ("cirrhose alcoolique", "K70.3"),
+    ("déshydratation", "E86"), ("hypernatrémie", "E87.0"), ("hypernatrémie déshydratation", "E87.0"), ("coma", "R40.2"),
+    ("tumeur rénale et pulmonaire", "C97"), ("pulmonaire aiguë", "J96.0"),
+)  # fmt: skip
+WIDER = [
+    ("syndrome hémolytique et urémique post zébulon", "D59.3"),  # over a connector, beside other words
+    ("syndrome hémolytique et urémique post infectieux, coma", "D59.3 B99 R40.2"),  # ... that mean something too
+    ("tumeur rénale et pulmonaire aiguë", "J96.0"),  # ... but not where it breaks another phrase
+    ("porteur de BLSE", "Z22.3"),  # with the words that introduce the segment
+    ("coma, suspicion de covid", "R40.2 U07.2"),
+    ("coma suite à covid", "R40.2 U07.1"),  # ... unless they name a cause
+    ("ancien fumeur", "Z86.4"),
+    ("né à 40 semaines", ""),  # a near match has the very same numbers
+    ("né à 24 semaine", "P07.2"),
+    ("coeur hypertensif congestif", "I11.9"),  # a known word is not taken for one of another root
+    ("occlusion carotidienne interne", "I65.2"),  # ... but for one of its own
+    ("cancer envahissant la prostate et le sacrum", "C80.9 C79.8 C79.5"),  # the head of the phrase before
+    ("T4N2cM1 (poumon)", "C78.0"),
+    ("cM1a poumon", "C78.0"),
+    ("T4N2M0 (poumon)", ""),
+    ("tabagisme sevré (60 PA)", "Z86.4"),  # a measure is lent no head
+    ("alcoolique cirrhose", "K70.3"),  # together more than the parts
+    ("déshydratation hypernatrémie", "E86 E87.0"),  # ... or no more
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WIDER, ids=[text for text, _ in WIDER])
+def test_phrases_beyond_their_segment_and_their_limits(text: str, expected: str) -> None:
+    assert codes(matches(text, coder=OTHER)) == expected
+
+
 def test_shared_and_fuzzy_matches_cover_their_segment() -> None:
     line = read("insuffisance cardiaque et rénale").text
     spans = [line[m.start : m.end] for m in matches(line, coder=LEXICON)]

@@ -33,7 +33,11 @@ OLD = [
     ("I20.0", True, 4_000.0, "I20.0"),
     ("C50.9", True, 4_000.0, "C50.9"),
     ("I10", True, 10_000.0, "I10"),
-    ("X70", True, None, ""),
+    ("X70", True, None, "Z91.5"),
+    ("F17.9", True, None, "Z86.4"),
+    ("F19.2", True, None, "Z86.4"),
+    ("F19.2", False, 4_000.0, "F19.2"),
+    ("F10.2", True, None, "F10.2"),
     ("X70", False, 1e9, "X70"),
     ("U07.1", True, None, "U09.9"),
 ]
@@ -77,6 +81,12 @@ def test_absorbed_over_a_line() -> None:
     assert absorbed(["C79.9", "C50.9"], "line") == set()
     assert absorbed(["C50.9", "C79.9", "C78.7"], "line") == {1}
     assert absorbed(["C79.9", "C79.9"], "line") == set()
+    assert absorbed(["P07.3", "P07.2"], "line") == {0}
+    assert absorbed(["P07.1", "P07.0"], "line") == {0}
+    assert absorbed(["P07.3", "P07.0"], "line") == set()
+    assert absorbed(["A41.5", "A41.9", "K83.0"], "line") == {1}
+    assert absorbed(["V89.2", "V47.5"], "line") == {0}
+    assert absorbed(["V89.2", "V89.9"], "line") == set()
 
 
 @given(st.lists(st.sampled_from(["C79.9", "C50.9", "C78.7", "I72.9", "I60.9", "I10", "C90.0"]), max_size=8))

@@ -23,7 +23,7 @@ ALIKE = [
 ]
 UNLIKE = [
     ("virus", "virale"), ("abces", "accident"), ("pus", "pu"), ("os", "o"), ("cirrhose", "cirrus"),
-    ("sein", "saine"), ("infarctus", "infarct"), ("uterus", "uter"), ("rectum", "recto"),
+    ("sein", "saine"), ("gland", "glande"), ("infarctus", "infarct"), ("uterus", "uter"), ("rectum", "recto"),
 ]  # fmt: skip
 
 
@@ -99,6 +99,10 @@ def test_tokens_tell_words_from_signs_and_joined_words_keep_their_place() -> Non
 
 def test_a_beginning_is_not_joined_to_an_article() -> None:
     assert [t.text for t in tokens("gastro de l enfant")] == ["gastro", "de", "l", "enfant"]
+
+
+def test_a_beginning_is_not_joined_to_a_word_that_links() -> None:
+    assert [t.text for t in tokens("tracheo et gastrostomie")] == ["tracheo", "et", "gastrostomie"]
 
 
 normal_lines = st.text(alphabet=ALPHABET, max_size=60)

@@ -88,6 +88,11 @@ def test_nothing_else_leaves_r99() -> None:
     assert coded(part1=["mort de cause inconnue"]).underlying.code == "R99"
 
 
+def test_a_circumstance_leaves_r99() -> None:
+    only = ((line(("R99", None)),), (line(("Z60.2", None)),))
+    assert without_nothing(*only) == only
+
+
 def test_r99_is_told_as_no_cause_beside_another() -> None:
     part1, part2 = without_nothing((line(("R99", None)), line(("J81", None))), (line(("R98", None), ("I10", None)),))
     assert [[e.code for e in found.entities] for found in (*part1, *part2)] == [[], ["J81"], ["I10"]]

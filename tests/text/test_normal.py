@@ -71,6 +71,11 @@ FORMS = [
     ("≥ 10 ans", "> 10 ans"),
     ("sepsis / / choc", "sepsis / choc"),
     ("aujourd'hui", "aujourd hui"),
+    ("prématurité 24SA, 720g", "prematurite 24 semaines d amenorrhee , 720 g"),
+    ("T4N2 24sac", "t4n2 24sac"),
+    ("A V C massif", "accident vasculaire cerebral massif"),
+    ("choc, H T A", "choc , hypertension arterielle"),
+    ("hépatites A B C", "hepatites a b c"),
 ]
 
 
@@ -90,6 +95,8 @@ SPANS = [
     ("insuffisancecardiaque terminale", "insuffisance cardiaque", "insuffisancecardiaque"),
     ("pneumopatie droite", "pneumopathie", "pneumopatie"),
     ("insuf fisance cardiaque", "insuffisance", "insuf fisance"),
+    ("choc, A V C", "accident vasculaire cerebral", "A V C"),
+    ("né à 24SA", "semaines d amenorrhee", "SA"),
 ]
 
 

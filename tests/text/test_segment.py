@@ -114,6 +114,17 @@ LINES = [
     ("leucémie en rémission", ["leucemie [H]"]),
     ("séquelles d'AVC", ["sequelles d accident vasculaire cerebral"]),
     ("séquelles d'un AVC ancien", ["sequelles d un accident vasculaire cerebral"]),
+    ("septicémie à bacille gram négatif", ["septicemie a bacille gram negatif"]),
+    ("SCN au cathéter, choc", ["staphylocoque coagulase negative au catheter", "& choc"]),
+    ("SCA ST négatif", ["syndrome coronarien aigu sans sus decalage negatif"]),
+    ("patient non fumeur diabétique", ["patient", "& fumeur [N]", "& diabetique ~"]),
+    ("non dialysé, HTA", ["dialyse [N]", "& hypertension arterielle"]),
+    ("refus d'IMG, trisomie", ["interruption medicale de grossesse [N]", "& trisomie"]),
+    ("refus de soins", ["refus de soins"]),
+    ("localisation secondaire vertébrale", ["localisation secondaire vertebrale"]),
+    ("localisations secondaires surrénaliennes", ["localisations secondaires surrenaliennes"]),
+    ("localisation secondaire surrénalienne", ["localisation secondaire surrenalienne"]),
+    ("décès par défaillance respiratoire", ["deces", "< defaillance respiratoire"]),
     ("?", []),
     ("et", []),
     ("", []),
@@ -133,6 +144,40 @@ def test_assertion_at() -> None:
     assert assertion_at(parts, at("fracture"), at("fracture") + 8) is Assertion.NEGATED
     assert assertion_at(parts, at("coma"), at("coma") + 4) is Assertion.PROBABLE
     assert assertion_at((), 0, 3) is Assertion.AFFIRMED
+
+
+@pytest.mark.parametrize(
+    ("raw", "found", "wanted"),
+    [
+        ("choc sans témoin", "choc sans temoin", Assertion.AFFIRMED),  # the denial is part of what was found
+        ("choc sans témoin", "temoin", Assertion.NEGATED),
+        ("ancien fumeur", "ancien fumeur", Assertion.AFFIRMED),
+        ("ancien fumeur", "fumeur", Assertion.HISTORY),
+        ("infarctus ancien inférieur", "infarctus ancien inferieur", Assertion.HISTORY),  # said amid it, not by it
+        ("suspicion de covid", "suspicion de covid", Assertion.PROBABLE),
+    ],
+)
+def test_what_an_expression_says_of_itself(raw: str, found: str, wanted: Assertion) -> None:
+    line = normalise(raw)
+    start = line.text.index(found)
+    assert assertion_at(segment(line), start, start + len(found), literal=True) is wanted
+    if wanted is Assertion.AFFIRMED:
+        assert assertion_at(segment(line), start, start + len(found)) is not wanted
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        ("porteur de BLSE", "porteur de beta"),
+        ("coma, ancien fumeur", ", ancien fumeur"),
+        ("mort suite à covid", "covid"),  # words that name a cause are not of it
+        ("coma", "coma"),
+    ],
+)
+def test_how_far_back_a_segment_reaches(raw: str, wanted: str) -> None:
+    line = normalise(raw)
+    last = segment(line)[-1]
+    assert last.reach <= last.start and line.text[last.reach :].startswith(wanted)
 
 
 WORDS = [
@@ -167,6 +212,8 @@ def test_any_line(raw: str) -> None:
     for number, part in enumerate(parts):
         assert end <= part.start < part.end <= len(line.text)
         assert (part.relation is Relation.NONE) == (number == 0)
+        assert end <= part.reach <= part.start
+        assert part.said is None or 0 <= part.said[0] < part.said[1] <= len(line.text)
         end = part.end
 
 

@@ -193,3 +193,11 @@ def test_corrections_are_known_words_and_final(word: str) -> None:
 @given(st.sampled_from(sorted(WORDS)))
 def test_known_words_stay(word: str) -> None:
     assert SPELLER.correct(word) is None
+
+
+def test_a_word_that_is_right_is_taken_for_no_other_and_no_other_for_it() -> None:
+    words = {"infirmite": 50, "histoplasmose": 50}
+    assert Speller(words).correct("infirmiere") == "infirmite" and Speller(words).complete("histo", pointed=False)
+    speller = Speller(words, ["infirmiere", "histo"])
+    assert speller.correct("infirmiere") is None and speller.complete("histo", pointed=False) is None
+    assert speller.correct("infirmierre") is None and "infirmiere" not in speller
