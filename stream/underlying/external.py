@@ -17,8 +17,11 @@ _FRACTURE = Codes("S02 S12 S22 S32 S42 S52 S62 S72 S82 S92 T02 T08 T10 T12 T142"
 
 #: What an injury's own code says about the external cause when none is written, accidents first (volume 3, and X59).
 _IMPLIED: tuple[tuple[Codes, str], ...] = (
-    (Codes("T36-T39 T41-T50"), "X44"),
+    (Codes("T39"), "X40"),
     (Codes("T40"), "X42"),
+    (Codes("T420-T428 T43"), "X41"),
+    (Codes("T44"), "X43"),
+    (Codes("T36-T50"), "X44"),
     (Codes("T51"), "X45"),
     (Codes("T52-T53"), "X46"),
     (Codes("T58-T59"), "X47"),
@@ -37,14 +40,22 @@ _IMPLIED: tuple[tuple[Codes, str], ...] = (
     (_FRACTURE, "X59.0"),
 )
 
-#: Unspecified external cause by the manner the physician ticked; poisoning by suicide has its own codes.
+#: Unspecified external cause by the manner the physician ticked.
 _BY_MANNER = {"SUICIDE": "X84", "HOMICIDE": "Y09", "UNDETERMINED": "Y34", "WAR": "Y36.9", "CARE_COMPLICATION": "Y84.9"}
 _VAGUE = ("X31", "X59", "Y34")
 _ALCOHOL = Codes("X45 X65 Y15")
 _CARE = Codes("Y83-Y84")
 _TREATED = Codes("C00-D48 E66 I00-I99 J00-J99 K00-K93 N00-N99 !I46 !I95-I99 !J95-J96 !K91-K92 !N99")
-_SUICIDE = {"X44": "X64", "X42": "X62", "X45": "X65", "X46": "X66", "X47": "X67", "X48": "X68", "X49": "X69"}
-_UNDETERMINED = {"X44": "Y14", "X42": "Y12", "X45": "Y15", "X46": "Y16", "X47": "Y17", "X48": "Y18", "X49": "Y19"}
+#: The same event by another intent (titles of X60-X84, X85-Y09 and Y10-Y34); what is absent goes by the manner alone.
+_EVENTS = "X40 X41 X42 X43 X44 X45 X46 X47 X48 X49 W84 W74 X09"
+_INTENDED = {
+    "SUICIDE": "X60 X61 X62 X63 X64 X65 X66 X67 X68 X69 X70 X71 X76",
+    "HOMICIDE": "X85 X85 X85 X85 X85 Y09 X89 X88 X87 X90 X91 X92 X97",
+    "UNDETERMINED": "Y10 Y11 Y12 Y13 Y14 Y15 Y16 Y17 Y18 Y19 Y20 Y21 Y26",
+}
+_INTENTS = {manner: dict(zip(_EVENTS.split(), codes.split(), strict=True)) for manner, codes in _INTENDED.items()}
+#: Drugs properly given that did harm: anticoagulants, any other.
+_DRUGS_IN_CARE = ((Codes("T455"), "Y44.2"), (Codes("T36-T50"), "Y57.9"))
 
 
 def external_cause(injury: Mention, mentions: Sequence[Mention], manner: str | None) -> tuple[str, str]:
@@ -58,8 +69,9 @@ def external_cause(injury: Mention, mentions: Sequence[Mention], manner: str | N
         return first.written, f"M4: {first.written} is the external cause of {injury.written}"
     implied = next((code for codes, code in _IMPLIED if injury.code in codes), "X59.9")
     if manner in _BY_MANNER:
-        table = {"SUICIDE": _SUICIDE, "UNDETERMINED": _UNDETERMINED}.get(manner, {})
-        implied = table.get(implied, _BY_MANNER[manner])
+        implied = _INTENTS.get(manner, {}).get(implied, _BY_MANNER[manner])
+    if manner == "CARE_COMPLICATION":
+        implied = next((code for codes, code in _DRUGS_IN_CARE if injury.code in codes), implied)
     return implied, f"M4: {injury.written} without an external cause → {implied}"
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from stream.errors import InvalidData
 from stream.underlying.codes import Codes, is_code
 
-STEPS = ("M1", "M2", "M3", "M4")
-#: Where a mention stands: on the next used line above the tentative cause, anywhere above the tentative cause (reported as due to it), below it (reported as its cause),
-#: beside it (anywhere but above), or anywhere.
+STEPS = ("M1", "M2", "M4")
+#: Where a mention stands to the tentative cause: anywhere, on the next used line above it, above it (reported as due to
+#: it), below it (reported as its cause), beside it (anywhere but above).
 PLACES = ("", "next", "above", "below", "beside")
 _MEMORY = 20_000
 

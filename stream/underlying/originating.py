@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from stream.underlying.case import Case, Trail
 from stream.underlying.codes import Codes
-from stream.underlying.sequence import Mention, starting_point
+from stream.underlying.faults import asterisks
+from stream.underlying.sequence import Mention, starting_point, younger
 from stream.underlying.tables import Tables
 
 _ROUNDS = 8
-#: Use of tobacco explains, it does not kill by itself.
-_HABITS = Codes("F17")
+#: Use of tobacco and what only describes a patient (chapter XXI) explain, they do not kill by themselves.
+_HABITS = Codes("F17 Z00-Z99")
 _UNKNOWN = Codes("R96-R99")
 
 
@@ -39,8 +40,8 @@ def _obvious_cause(found: Mention, case: Case, tables: Tables, trail: Trail) -> 
                 m
                 for causes in tables.obvious.causes(found.code)
                 for m in case.everything
-                # What is reported as due to the condition cannot be its obvious cause.
-                if m.code in causes and m.code not in seen and not 0 <= m.line < found.line
+                # What is reported as due to the condition, or began later, cannot be its obvious cause.
+                if m.code in causes and m.code not in seen and not 0 <= m.line < found.line and not younger(m, found)
             ),
             None,
         )
@@ -60,6 +61,9 @@ def _disregarded(
     a habit is, whatever it caused.
     """
     ill_defined, trivial = tables.ill_defined, tables.trivial
+    # Manifestations (volume 2, 3.1.3) still count where another condition is modified by their mention.
+    if found.code in asterisks() and any(m.code not in asterisks() for m in case.everything):
+        return "SP8", "the manifestation of another disease", asterisks()
     if found.code in ill_defined:
         # Something that is neither ill-defined nor a mere habit has to remain.
         if any(m.code not in ill_defined and m.code not in _HABITS for m in case.everything):

@@ -47,11 +47,11 @@ def starting_point(lines: tuple[tuple[Mention, ...], ...], part2: tuple[Mention,
         return Start(first, "SP2", f"SP2: {first.written} comes first on the only line used")
     lowest = lines[-1][0]
     above = [mention for line in lines[:-1] for mention in line]
-    if all(_caused(mention, lowest, causal) for mention in above):
+    if all(caused(mention, lowest, causal) for mention in above):
         return Start(lowest, "SP3", f"SP3: {lowest.written} can explain all above it, down to {first.written}")
     chain = [first]
     for line in lines[1:]:
-        cause = next((mention for mention in line if _caused(chain[-1], mention, causal)), None)
+        cause = next((mention for mention in line if caused(chain[-1], mention, causal)), None)
         if cause is None:
             break
         chain.append(cause)
@@ -61,11 +61,14 @@ def starting_point(lines: tuple[tuple[Mention, ...], ...], part2: tuple[Mention,
     return Start(first, "SP5", f"SP5: no sequence ends in {first.written}, the first code")
 
 
-def _caused(effect: Mention, cause: Mention, causal: Causal) -> bool:
+def caused(effect: Mention, cause: Mention, causal: Causal) -> bool:
     """Whether `cause` is accepted as a cause of `effect`.
 
-    A condition that began later than another cannot have caused it; a tenth is allowed for rounding.
+    A condition that began later than another cannot have caused it.
     """
-    if effect.days is not None and cause.days is not None and cause.days * 1.1 < effect.days:
-        return False
-    return causal.can(cause.code, effect.code)
+    return not younger(cause, effect) and causal.can(cause.code, effect.code)
+
+
+def younger(one: Mention, other: Mention) -> bool:
+    """Whether a condition is said to have begun later than another; a tenth is allowed for rounding."""
+    return one.days is not None and other.days is not None and one.days * 1.1 < other.days

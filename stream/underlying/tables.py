@@ -23,7 +23,7 @@ class Tables:
 
     Attributes:
         causal: which condition can cause which.
-        linkages: what a tentative cause becomes with mention of another condition (M1, M2).
+        linkages: what a tentative cause becomes with mention of another condition (M1, M2, M4).
         derived: the same, derived from certificates; they apply after the hand-written ones.
         obvious: which conditions are an obvious consequence of which (SP6).
         ill_defined: conditions to disregard when there is another (SP7).
@@ -86,7 +86,7 @@ def read_tables(folder: Path = FOLDER) -> Tables:
 def _read(folder: Path) -> Tables:
     digest = hashlib.blake2b(digest_size=4)
     for path in sorted(folder.iterdir()):
-        if path.name.endswith((".tsv", ".tsv.gz")):
+        if path.name.endswith((".tsv", ".tsv.gz", ".txt")):
             digest.update(path.read_bytes())
     aliases = {code: older for code, older, _ in read_rows(folder / "aliases.tsv", 3)}
     limits = read_limits(read_rows(folder / "limits.tsv", 3), "limits.tsv")
