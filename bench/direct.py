@@ -11,12 +11,12 @@ import tritonclient.grpc.aio as triton
 
 from bench.figures import Rung
 from stream.certificate import Certificate
-from stream.coder.model import LineRequest, TritonModel
+from stream.cli.serving import models
+from stream.coder.model import LineRequest
 from stream.offline.answers import code_rows
 from stream.offline.rows import Row
 from stream.pipeline.core import Core
 from stream.settings import Settings
-from stream.worker.stages import CachedModel, RetryingModel
 
 OUTPUTS = ("CODES", "STARTS", "ENDS", "PROBS")
 WARM_LINES = 1024
@@ -79,18 +79,18 @@ async def ceiling(
 
 async def offline(url: str, settings: Settings, core: Core, certificates: Sequence[Certificate], lines: int) -> Rung:
     """`causa code` without files: the core and the model, nothing remembered from one batch to the next."""
-    model = CachedModel(RetryingModel(TritonModel(url, settings.triton), settings.worker.retry), 0)
+    asked = models(url, settings.model_copy(update={"worker": settings.worker.model_copy(update={"cache_lines": 0})}))
     rows = [Row(number, c) for number, c in enumerate(certificates, start=1)]
     try:
         began = time.perf_counter()
         cpu = time.process_time()
         answers = 0
-        async for answer in code_rows(rows, core, model):
+        async for answer in code_rows(rows, core, asked):
             answers += "error" not in answer
         seconds = time.perf_counter() - began
         cpu = time.process_time() - cpu
     finally:
-        await model.close()
+        await asked.close()
     return Rung(
         "offline", "offline core (code_rows) with Triton, no Kafka", answers, answers / seconds,
         lines / seconds, cores={"core": round(cpu / seconds, 2)},

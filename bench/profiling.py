@@ -18,6 +18,7 @@ from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Incoming
 from stream.registry import open_registry
 from stream.settings import REPOSITORY, Settings
+from stream.underlying.ranking import SILENT
 from stream.wire import Wire
 from stream.worker.subjects import subject_topics
 
@@ -91,7 +92,8 @@ def _passes(core: Core, records: Sequence[Incoming]) -> tuple[float, float]:
     between = time.process_time()
     for item in prepared:
         if isinstance(item, Prepared):
-            core.decide(item, {}, "silent-0", now)
+            worded = core.worded(item, {}, "silent-0")
+            core.decide(worded, dict.fromkeys(worded.requests, SILENT), "silent-0", now)
     return between - began, time.process_time() - between
 
 

@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import DeleteGroupsRequest
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.figures import Latency, Rung, percentile, steady_rate
 from stream import kafka, topics
@@ -116,20 +117,20 @@ class _Worker:
                 self.process.wait()
 
     async def lines(self) -> dict[str, float]:
-        """Lines so far by where their answer came from: "model" or "cache"."""
+        """Lines so far by where their answer came from: "server" or "cache"."""
         async with httpx.AsyncClient(trust_env=False) as client:
             page = (await client.get(f"http://127.0.0.1:{self.metrics_port}/metrics")).text
         return lines_of(page)
 
 
 def lines_of(page: str) -> dict[str, float]:
-    """The worker's counts of lines by origin, from its Prometheus page."""
-    found = {}
-    for row in page.splitlines():
-        name, _, value = row.rpartition(" ")
-        if name.startswith('causa_lines_total{origin="'):
-            found[name.split('"')[1]] = float(value)
-    return found
+    """The worker's counts of coded lines by origin, from its Prometheus page."""
+    return {
+        sample.labels["origin"]: sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "causa_answers_total" and sample.labels["model"] == "coder"
+    }
 
 
 async def run(settings: Settings, endpoints: Endpoints, servers: Mapping[str, int], plan: Plan) -> Rung:

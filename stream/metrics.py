@@ -14,9 +14,11 @@ REASONS = Counter("causa_manual_reasons_total", "Reasons for the manual route; s
 BATCH = Histogram("causa_batch_certificates", "Certificates in a micro-batch", buckets=(1, 4, 16, 32, 64, 128, 256))
 LATENCY = Histogram("causa_stage_seconds", "Time of a micro-batch in a stage", ["stage"], buckets=_SECONDS)
 IN_FLIGHT = Gauge("causa_batches_in_flight", "Micro-batches under way")
-MODEL_ERRORS = Counter("causa_model_errors_total", "Failed model requests", ["error"])
-LINES = Counter("causa_lines_total", "Lines coded, by where the answer came from", ["origin"])
-BREAKER = Gauge("causa_breaker_open", "1 while the model's circuit breaker holds the stream")
+MODEL_ERRORS = Counter("causa_model_errors_total", "Failed requests to a model", ["model", "error"])
+ANSWERS = Counter(
+    "causa_answers_total", "Answers to lines and to certificates, by where they came from", ["model", "origin"]
+)
+BREAKER = Gauge("causa_breaker_open", "1 while a model's circuit breaker holds the stream", ["model"])
 
 
 def serve(port: int) -> None:

@@ -96,6 +96,8 @@ class Triton(BaseModel):
     tls: Tls = Tls()
     coder: str = "coder"
     coder_version: str = "1"
+    underlying: str = "underlying"
+    underlying_version: str = "1"
     deadline_s: float = Field(10.0, gt=0, description="gRPC deadline of one request, seconds")
     model_repo: Path = REPOSITORY / "model_repo"
 

@@ -63,8 +63,9 @@ def test_open_loop_offers_the_rate_under_new_ids() -> None:
 
 
 def test_lines_of_reads_the_workers_page() -> None:
-    page = '# TYPE causa_lines_total counter\ncausa_lines_total{origin="cache"} 3.0\ncausa_lines_total{origin="model"} 1.0\n'
-    assert lines_of(page) == {"cache": 3.0, "model": 1.0}
+    rows = [("coder", "cache", 3), ("coder", "server", 1), ("underlying", "server", 7)]
+    page = "".join(f'causa_answers_total{{model="{m}",origin="{o}"}} {n}.0\n' for m, o, n in rows)
+    assert lines_of(f"# TYPE causa_answers_total counter\n{page}") == {"cache": 3.0, "server": 1.0}
 
 
 def test_machine_names_its_flags(tmp_path: Path) -> None:

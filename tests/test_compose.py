@@ -175,10 +175,13 @@ def test_profiles_and_waits() -> None:
         assert SERVICES[triton]["networks"]["inside"]["aliases"] == ["triton"]
         wait = SERVICES["worker"]["depends_on"][triton]
         assert wait == {"condition": "service_healthy", "required": False}
-        assert {"--model-control-mode=explicit", "--load-model=coder"} <= set(SERVICES[triton]["command"])
+        assert {"--model-control-mode=explicit", "--load-model=coder", "--load-model=underlying"} <= set(
+            SERVICES[triton]["command"]
+        )
     settings = Settings()
     health = " ".join(SERVICES["triton"]["healthcheck"]["test"])
     assert f"/v2/models/{settings.triton.coder}/versions/{settings.triton.coder_version}/ready" in health
+    assert f"/v2/models/{settings.triton.underlying}/versions/{settings.triton.underlying_version}/ready" in health
     stop = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
     assert "container_name" not in SERVICES["worker"] and stop > settings.worker.stop_s
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import structlog
 from structlog.testing import capture_logs
+from worker.askers import coder, ranker
 
 from stream import log, metrics
-from stream.coder.model import LineRequest, MemoryModel
+from stream.coder.model import CANARY, LineRequest, MemoryModel
 from stream.coding import Origin
 from stream.errors import BrokerUnavailable, InfrastructureError, InvalidSettings, ModelUnavailable, RegistryUnavailable
 from stream.pipeline.core import Core
@@ -77,7 +78,7 @@ async def test_a_refusing_broker_is_told_with_its_reason_once() -> None:
 async def test_a_failing_model_and_a_registry_that_is_away_are_told_once() -> None:
     model = MemoryModel({})
     model.failures = [ModelUnavailable("Triton: UNAVAILABLE") for _ in range(20)]
-    processor = BatchProcessor(Core(WIRE, SETTINGS), model, model, hold_s=0.001)
+    processor = BatchProcessor(Core(WIRE, SETTINGS), coder(model), ranker(), hold_s=0.001)
     with capture_logs() as logs:
         await processor.process([incoming()])
     assert told(logs, "held: the model") == [("MODEL_UNAVAILABLE", "Triton: UNAVAILABLE")]
@@ -91,7 +92,7 @@ async def test_a_failing_model_and_a_registry_that_is_away_are_told_once() -> No
                 raise RegistryUnavailable("the registry answers 502 for a schema id")
             return super().prepare(incoming, now)
 
-    processor = BatchProcessor(Away(WIRE, SETTINGS), model, model, hold_s=0.001)
+    processor = BatchProcessor(Away(WIRE, SETTINGS), coder(model), ranker(), hold_s=0.001)
     with capture_logs() as logs:
         await processor.process([incoming()])
     assert told(logs, "held: a schema") == [("REGISTRY_UNAVAILABLE", "the registry answers 502 for a schema id")]
@@ -101,10 +102,10 @@ async def test_the_stages_tell_the_reason() -> None:
     structlog.reset_defaults()
     model = MemoryModel({})
     model.failures = [ModelUnavailable("Triton: UNAVAILABLE")] * 3 + [RuntimeError("toux")] * 3
-    breaker = BreakerModel(model, Breaker(failures=1, probe_s=0.001))
+    breaker = BreakerModel(model, Breaker(failures=1, probe_s=0.001), CANARY)
     retrying = RetryingModel(breaker, Retry(first_s=0.001, attempts=4))
     with capture_logs() as logs:
-        await retrying.tag([LineRequest("toux")])
+        await retrying.ask([LineRequest("toux")])
     assert told(logs, "trying again") == [("MODEL_UNAVAILABLE", "Triton: UNAVAILABLE")]
     assert told(logs, "the stream is held") == [("MODEL_UNAVAILABLE", "Triton: UNAVAILABLE")]
     # Told when the breaker opened, so not again at the first probes; another fault is told, once.

@@ -1,4 +1,4 @@
-"""The contract of `model_repo/coder`, on the real server. No test knows what the weights say."""
+"""The contracts of `model_repo/coder` and `model_repo/underlying`, on the real server. No test knows what the weights say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ import tritonclient.grpc as triton_grpc
 from stream.coder.model import CANARY, LineRequest, TritonModel
 from stream.embedded.triton import TritonServer
 from stream.errors import ModelFault, ModelMisconfigured, ModelUnavailable
+from stream.nomenclature import icd10
 from stream.settings import REPOSITORY, Triton
+from stream.underlying import Causes, consider, load, ranking
+from stream.underlying.ranking import SILENT, TritonRanker
+from stream.underlying.request import RankRequest
 
 pytestmark = pytest.mark.servers
 
@@ -41,21 +45,21 @@ async def model(triton_server: TritonServer) -> AsyncIterator[TritonModel]:
 
 
 async def test_a_rows_answer_does_not_depend_on_its_neighbours(model: TritonModel) -> None:
-    mixed = [LineRequest(text) for text in [CANARY, *ODD, *lines(200 - 1 - len(ODD))]]
-    together = await model.tag(mixed)
+    mixed = [CANARY, *(LineRequest(text) for text in [*ODD, *lines(200 - 1 - len(ODD))])]
+    together = await model.ask(mixed)
     assert len(together) == 200
     shuffled = list(range(200))
     random.Random(1).shuffle(shuffled)
-    assert await model.tag([mixed[i] for i in shuffled]) == [together[i] for i in shuffled]
+    assert await model.ask([mixed[i] for i in shuffled]) == [together[i] for i in shuffled]
     for start in range(0, 200, 7):
-        assert await model.tag(mixed[start : start + 1]) == together[start : start + 1]
-    twice = await model.tag([mixed[0]] * 40)
+        assert await model.ask(mixed[start : start + 1]) == together[start : start + 1]
+    twice = await model.ask([mixed[0]] * 40)
     assert twice == [together[0]] * 40
 
 
 async def test_answers_are_well_formed(model: TritonModel) -> None:
-    requests = [LineRequest(text, context) for text in [CANARY, *ODD, *lines(40, 2)] for context in CONTEXTS]
-    answers = await model.tag(requests)
+    requests = [LineRequest(text, context) for text in [CANARY.text, *ODD, *lines(40, 2)] for context in CONTEXTS]
+    answers = await model.ask(requests)
     assert any(answers)
     for request, answer in zip(requests, answers, strict=True):
         assert list(answer) == sorted(answer, key=lambda tagged: tagged.start)
@@ -69,16 +73,16 @@ async def test_answers_are_well_formed(model: TritonModel) -> None:
 
 
 async def test_the_canary_is_coded(model: TritonModel) -> None:
-    assert (await model.tag([LineRequest(CANARY)]))[0]
+    assert (await model.ask([CANARY]))[0]
 
 
 async def test_no_line_no_answer(model: TritonModel) -> None:
-    assert await model.tag([]) == []
+    assert await model.ask([]) == []
 
 
 async def test_a_line_beyond_the_window_is_answered_at_its_beginning(model: TritonModel) -> None:
     start = "insuffisance cardiaque puis "
-    (long,) = await model.tag([LineRequest(start + "cancer du pancreas et " * 400)])
+    (long,) = await model.ask([LineRequest(start + "cancer du pancreas et " * 400)])
     assert long
     assert all(tagged.end <= 600 for tagged in long)
 
@@ -113,7 +117,7 @@ async def test_another_model_or_version_is_misconfigured(triton_server: TritonSe
     try:
         assert not await model.ready()
         with pytest.raises(ModelMisconfigured):
-            await model.tag([LineRequest(CANARY)])
+            await model.ask([CANARY])
     finally:
         await model.close()
 
@@ -127,14 +131,14 @@ async def test_a_deadline_that_passes(triton_server: TritonServer) -> None:
     model = TritonModel(triton_server.url, Triton(deadline_s=0.0001))
     try:
         with pytest.raises(ModelUnavailable):
-            await model.tag([LineRequest(CANARY)])
+            await model.ask([CANARY])
     finally:
         await model.close()
 
 
 async def test_more_rows_than_the_model_takes_are_refused_as_a_fault(model: TritonModel) -> None:
     with pytest.raises(ModelFault):
-        await model.tag([LineRequest(CANARY)] * 513)
+        await model.ask([CANARY] * 513)
 
 
 async def test_nobody_listens() -> None:
@@ -142,6 +146,117 @@ async def test_nobody_listens() -> None:
     try:
         assert not await model.ready()
         with pytest.raises(ModelUnavailable):
-            await model.tag([LineRequest(CANARY)])
+            await model.ask([CANARY])
     finally:
         await model.close()
+
+
+# The ranker
+
+
+NO_ROWS = ["", " ", "!", "~", "#", ranking.CANARY.row[:-1], ranking.CANARY.row + "!", "insuffisance cardiaque", "é" * 40,
+           "\u0000" * 53, "心不全", "[MASK] [PAD]", "%" + ranking.CANARY.row[1:], "#" * 10_000]  # fmt: skip
+
+
+def cases(count: int, seed: int = 0) -> list[RankRequest]:
+    """Certificates of real codes, few and many, so that every width of the model is met."""
+    rng = random.Random(seed)
+    common = ["I50.9", "I10", "J18.9", "E11.9", "C34.9", "I64", "A41.9", "N18.5", "R99", "S72.0", "W19", "F03", "I46.9"]
+    known = sorted(icd10.load())
+    found: list[RankRequest] = []
+    while len(found) < count:
+        line = [
+            tuple(rng.choice(common if rng.random() < 0.6 else known) for _ in range(rng.choice((1, 1, 2, 5))))
+            for _ in range(rng.randint(1, 6))
+        ]
+        part2 = tuple(rng.sample(common, rng.choice((0, 0, 1, 2, 9))))
+        age = rng.choice((None, 0.5, 20.0, 9_000.0, 30_000.0))
+        request = consider(Causes(tuple(line), part2, rng.choice("MFU"), age), load()).request
+        found += [request] if request else []
+    return found
+
+
+@pytest.fixture
+async def ranker(triton_server: TritonServer) -> AsyncIterator[TritonRanker]:
+    ranker = TritonRanker(triton_server.url, Triton(deadline_s=60))
+    yield ranker
+    await ranker.close()
+
+
+async def test_a_certificates_answer_does_not_depend_on_its_neighbours(ranker: TritonRanker) -> None:
+    nonsense = [RankRequest(row, ()) for row in NO_ROWS]
+    mixed = [ranking.CANARY, *nonsense, *cases(200 - 1 - len(nonsense))]
+    together = await ranker.ask(mixed)
+    assert len(together) == 200 and len({len(request.codes) for request in mixed}) > 10
+    shuffled = list(range(200))
+    random.Random(1).shuffle(shuffled)
+    assert await ranker.ask([mixed[i] for i in shuffled]) == [together[i] for i in shuffled]
+    for start in range(0, 200, 7):
+        assert await ranker.ask(mixed[start : start + 1]) == together[start : start + 1]
+    assert await ranker.ask([mixed[0]] * 40) == [together[0]] * 40
+
+
+async def test_rankings_are_well_formed(ranker: TritonRanker) -> None:
+    for ranked in await ranker.ask([ranking.CANARY, *cases(150, 2)]):
+        assert 1 <= len(ranked.codes) <= 5
+        assert len(set(ranked.codes)) == len(ranked.codes) == len(ranked.probs)
+        assert all(CODE.fullmatch(f"{code[:3]}.{code[3:]}".rstrip(".")) for code in ranked.codes)
+        assert list(ranked.probs) == sorted(ranked.probs, reverse=True)
+        assert ranked.probs[0] > 0 and sum(ranked.probs) <= 1.001
+
+
+async def test_what_is_no_row_gets_an_empty_answer(ranker: TritonRanker) -> None:
+    assert await ranker.ask([RankRequest(row, ()) for row in NO_ROWS]) == [SILENT] * len(NO_ROWS)
+    assert await ranker.ask([]) == []
+
+
+async def test_a_row_with_values_that_nobody_writes_does_not_touch_its_neighbours(ranker: TritonRanker) -> None:
+    """Right in length, but every value is the highest that a character can tell."""
+    row = ranking.CANARY.row
+    far = RankRequest(row[0] + "~" * (len(row) - 1), ())
+    alone = await ranker.ask([ranking.CANARY])
+    assert (await ranker.ask([ranking.CANARY, far, ranking.CANARY]))[::2] == alone * 2
+
+
+async def test_the_rankers_canary_is_answered(ranker: TritonRanker) -> None:
+    assert (await ranker.ask([ranking.CANARY]))[0].codes
+
+
+def test_the_server_pads_rankings_and_rounds_them(triton_server: TritonServer) -> None:
+    rows = [request.row for request in cases(30, 3)] + NO_ROWS[3:5]
+    tensor = triton_grpc.InferInput("CASE", [len(rows), 1], "BYTES")
+    tensor.set_data_from_numpy(np.array([[row.encode()] for row in rows], dtype=np.object_))
+    with triton_grpc.InferenceServerClient(triton_server.url) as client:
+        answer = client.infer("underlying", [tensor], model_version="1", client_timeout=60)
+        names, chances = answer.as_numpy("CODES"), answer.as_numpy("PROBS")
+        config = client.get_model_config("underlying", as_json=True)["config"]
+        served = client.get_model_repository_index(as_json=True)["models"]
+    assert names is not None and chances is not None
+    probs = chances.astype(np.float64)
+    assert names.shape == probs.shape == (len(rows), 5)
+    assert np.allclose(probs, np.round(probs, 4), atol=1e-7, rtol=0)
+    assert (probs[names == b""] == 0).all() and (names[-2:] == b"").all()
+    assert config["version_policy"] == {"specific": {"versions": ["1"]}}
+    assert [(m["version"], m["state"]) for m in served if m["name"] == "underlying"] == [("1", "READY")]
+
+
+@pytest.mark.parametrize("settings", [Triton(underlying_version="2"), Triton(underlying="no-such-model")], ids=str)
+async def test_another_ranker_or_version_is_misconfigured(triton_server: TritonServer, settings: Triton) -> None:
+    ranker = TritonRanker(triton_server.url, settings)
+    try:
+        assert not await ranker.ready()
+        with pytest.raises(ModelMisconfigured):
+            await ranker.ask([ranking.CANARY])
+    finally:
+        await ranker.close()
+
+
+async def test_the_ranker_is_ready_and_names_its_version(ranker: TritonRanker) -> None:
+    assert await ranker.ready()
+    assert ranker.version == "underlying-1"
+
+
+async def test_more_certificates_than_the_ranker_takes_are_refused_as_a_fault(ranker: TritonRanker) -> None:
+    assert len(await ranker.ask([ranking.CANARY] * 512)) == 512
+    with pytest.raises(ModelFault):
+        await ranker.ask([ranking.CANARY] * 513)

@@ -98,7 +98,7 @@ async def align(gold: Sequence[Gold], core: Core, model: LineModel) -> tuple[lis
         except InputError:
             lost += len(row.lines)
             continue
-        answers = dict(zip(prepared.requests, await model.tag(prepared.requests), strict=True))
+        answers = dict(zip(prepared.requests, await model.ask(prepared.requests), strict=True))
         texts = [line.normal.text for line in prepared.read.lines]
         for number, (codes, line) in enumerate(zip(row.lines, prepared.read.lines, strict=True)):
             proposals = core.proposals(prepared, line, answers.get(line.request, ()))

@@ -23,16 +23,17 @@ from typing import Protocol
 
 import numpy as np
 
-from stream.certificate import utc_now
 from stream.coder import confidence
 from stream.coder.model import LineAnswer, LineModel, LineRequest
 from stream.evaluation.gold import Gold
 from stream.evaluation.score import Reliability
 from stream.pipeline.core import Core, Prepared
+from stream.pipeline.models import Models
 from stream.pipeline.record import Incoming
 from stream.settings import load
 from stream.targeting import certainty
 from stream.targeting.target import unknown_share
+from stream.underlying.ranking import SILENT
 from training.evaluate import read_gold
 
 DELTA = 0.05
@@ -114,7 +115,7 @@ async def gather(gold: Sequence[Gold], core: Core, model: LineModel) -> list[Rea
     found = []
     for row in gold:
         prepared = core.prepare_certificate(row.readable(), Incoming(None))
-        found.append((prepared, dict(zip(prepared.requests, await model.tag(prepared.requests), strict=True))))
+        found.append((prepared, dict(zip(prepared.requests, await model.ask(prepared.requests), strict=True))))
     return found
 
 
@@ -131,25 +132,26 @@ def entities(gold: Sequence[Gold], found: Sequence[Reading], core: Core) -> tupl
     return rows, right
 
 
-def causes(
-    gold: Sequence[Gold], found: Sequence[Reading], core: Core, model: str
+async def causes(
+    gold: Sequence[Gold], found: Sequence[Reading], core: Core, models: Models
 ) -> tuple[list[dict[str, float]], list[bool]]:
     """Features of every underlying cause selected, and whether it is the gold's."""
     cases: list[dict[str, float]] = []
     good: list[bool] = []
     for row, (prepared, answers) in zip(gold, found, strict=True):
-        coded, _ = core.code(prepared, answers, model, utc_now())
-        raw = core.selected(prepared.read.certificate, coded.part1, coded.part2)
+        worded = core.worded(prepared, answers, models.coder.version)
+        (ranked,) = await models.ranker.ask(worded.requests) or (SILENT,)
+        raw = core.selected(worded, ranked)
         if raw.code is not None:
-            unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*coded.part1, *coded.part2))
-            cases.append(certainty.features(raw, coded.part1, coded.part2, unknown))
+            unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*worded.part1, *worded.part2))
+            cases.append(certainty.features(raw, worded.part1, worded.part2, unknown))
             good.append(raw.code == row.underlying)
     return cases, good
 
 
-def calibrate(gold: Sequence[Gold], model: LineModel) -> Iterator[str]:
+def calibrate(gold: Sequence[Gold], models: Models) -> Iterator[str]:
     """Fit both functions, write them where the package reads them, and tell how well they mean what they say."""
-    core = Core(None, load())
+    core, model = Core(None, load()), models.coder
     found = asyncio.run(gather(gold, core, model))
     rows, right = entities(gold, found, core)
     weights = fit(rows, right, 1.0)
@@ -161,7 +163,7 @@ def calibrate(gold: Sequence[Gold], model: LineModel) -> Iterator[str]:
     yield f"entities: {note}; calibration error {calibration_error(chances, right):.4f} in sample, "
     yield f"          {calibration_error(crossed, right):.4f} crossed over five folds"
     confidence.load.cache_clear()
-    cases, good = causes(gold, found, Core(None, load()), model.version)
+    cases, good = asyncio.run(causes(gold, found, Core(None, load()), models))
     weights = fit(cases, good, 3.0)
     _write(certainty.WEIGHTS, f"{len(cases)} certificates", weights)
     certainty.load.cache_clear()
@@ -182,9 +184,9 @@ def main() -> None:
     parser.add_argument("gold", help="a file, or dev: the written certificates kept for development")
     parser.add_argument("--model", type=Path, help="served folder")
     options = parser.parse_args()
-    from training.local import LocalModel
+    from training.local import local_models
 
-    for told in calibrate(read_gold(options.gold), LocalModel(options.model)):
+    for told in calibrate(read_gold(options.gold), local_models(options.model)):
         print(told)
 
 

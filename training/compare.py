@@ -56,7 +56,7 @@ def development() -> list[Case]:
 async def measure(model: LocalModel, cases: Sequence[Case]) -> Tally:
     """Codes of a model alone, line by line."""
     tally = Tally()
-    answers = await model.tag([request for request, _ in cases])
+    answers = await model.ask([request for request, _ in cases])
     for (_, expected), answer in zip(cases, answers, strict=True):
         tally.add(Counter(t.codes[0] for t in answer), expected)
     return tally
@@ -70,7 +70,7 @@ async def speed(model: LocalModel, cases: Sequence[Case], seconds: float = 8.0) 
     while time.monotonic() < until:
         began = time.monotonic()
         for batch in batches:
-            await model.tag(batch)
+            await model.ask(batch)
         best = max(best, len(requests) / (time.monotonic() - began))
     return best
 

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from stream.coder.model import LineModel, SilentModel
+from stream.coder.model import SilentModel
 from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
 from stream.evaluation.run import measure
 from stream.evaluation.score import Score
 from stream.pipeline.core import Core
+from stream.pipeline.models import Models
 from stream.settings import load
+from stream.underlying.ranking import SilentRanker
 from training import written
 
 
@@ -55,16 +57,16 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--errors", type=int, default=0)
     options = parser.parse_args()
-    from training.local import LocalModel
+    from training.local import local_models
 
     core = Core(None, load())
     if options.model_only:
         core.silence_rules()
     if options.rules_only:
         core.silence_model()
-    model: LineModel = SilentModel() if options.rules_only else LocalModel(options.model)
+    models = Models(SilentModel(), SilentRanker()) if options.rules_only else local_models(options.model)
 
-    found, _ = asyncio.run(measure(read_gold(options.gold), core, model))
+    found, _ = asyncio.run(measure(read_gold(options.gold), core, models))
     print("\n".join(lines(found)))
     for miss in found.misses[: options.errors]:
         print(json.dumps(asdict(miss), ensure_ascii=False))

@@ -21,13 +21,14 @@ from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
 from stream.evaluation.run import measure
 from stream.pipeline.core import Core
+from stream.pipeline.models import Models
 from stream.settings import REPOSITORY, load
 from training import align, compare
 from training.calibrate import calibrate
 from training.corpus import Corpus, Example, Part, Scene
 from training.evaluate import read_gold
 from training.export import export
-from training.local import LocalModel
+from training.local import LocalModel, LocalRanker
 from training.train import Plan, Progress, train
 
 SERVED = REPOSITORY / "model_repo" / "coder"
@@ -110,7 +111,7 @@ def cook(recipe: Recipe, tell: Tell, progress: Progress | None = None) -> dict[s
         tell(f"promoting to {SERVED.name}/{recipe.version}")
         shutil.copytree(folder, SERVED / recipe.version, dirs_exist_ok=True)
         tell(f"it is served where config.pbtxt and CAUSA_TRITON__CODER_VERSION name version {recipe.version}")
-        for told in calibrate([*development, *kept], local):
+        for told in calibrate([*development, *kept], Models(local, LocalRanker())):
             tell(told)
     measured["development"] = _score(development, local, "written certificates kept for development", tell)
     if kept:
@@ -127,7 +128,7 @@ def _aligned(rows: list[Gold], model: LocalModel, measured: dict[str, Any], tell
 
 
 def _score(rows: list[Gold], model: LocalModel, name: str, tell: Tell) -> dict[str, Any]:
-    found, _ = asyncio.run(measure(rows, Core(None, load()), model))
+    found, _ = asyncio.run(measure(rows, Core(None, load()), Models(model, LocalRanker())))
     tell(
         f"{name}: F1 {found.exact.f1:.4f} exact, {found.three.f1:.4f} three characters, underlying {found.underlying.rate:.4f}"
     )

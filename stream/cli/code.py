@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any, Literal
 import typer
 
 from stream.cli.output import opened
-from stream.cli.serving import line_model, triton
+from stream.cli.serving import models, triton
 from stream.errors import InvalidSettings
 from stream.offline.answers import code_rows
 from stream.offline.files import Row, read
@@ -56,15 +56,15 @@ def _coded(settings: Settings, rows: Iterator[Row], out: IO[str], form: str) -> 
 
 async def _code(settings: Settings, url: str, rows: Iterator[Row], out: IO[str], form: str) -> bool:
     core = Core(None, settings)
-    model = line_model(url, settings)
+    asked = models(url, settings)
     write = _csv_writer(out) if form == "csv" else _jsonl_writer(out)
     failed = False
     try:
-        async for answer in code_rows(rows, core, model):
+        async for answer in code_rows(rows, core, asked):
             failed = failed or "error" in answer
             write(answer)
     finally:
-        await model.close()
+        await asked.close()
     return failed
 
 

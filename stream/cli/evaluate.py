@@ -16,15 +16,17 @@ from rich.table import Table
 
 from stream.certificate import utc_now
 from stream.cli.output import opened
-from stream.cli.serving import line_model, triton
-from stream.coder.model import LineModel, SilentModel
+from stream.cli.serving import models, triton
+from stream.coder.model import SilentModel
 from stream.errors import InvalidSettings
 from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
 from stream.evaluation.run import measure
 from stream.evaluation.score import Score, Share, Tally
 from stream.pipeline.core import Core
+from stream.pipeline.models import Models
 from stream.settings import Settings, load
+from stream.underlying.ranking import SilentRanker
 
 
 def command(
@@ -84,19 +86,19 @@ def _measured(settings: Settings, gold: list[Gold], only: str) -> tuple[Score, d
     core = Core(None, settings)
     if only == "rules":
         core.silence_model()
-        return asyncio.run(_score(gold, core, SilentModel))
+        return asyncio.run(_score(gold, core, lambda: Models(SilentModel(), SilentRanker())))
     if only == "model":
         core.silence_rules()
     with triton(settings) as url:
-        return asyncio.run(_score(gold, core, lambda: line_model(url, settings)))
+        return asyncio.run(_score(gold, core, lambda: models(url, settings)))
 
 
-async def _score(gold: list[Gold], core: Core, make: Callable[[], LineModel]) -> tuple[Score, dict[str, str]]:
-    model = make()  # on the loop that it will be asked from
+async def _score(gold: list[Gold], core: Core, make: Callable[[], Models]) -> tuple[Score, dict[str, str]]:
+    asked = make()  # on the loop that it will be asked from
     try:
-        found, versions = await measure(gold, core, model)
+        found, versions = await measure(gold, core, asked)
     finally:
-        await model.close()
+        await asked.close()
     return found, asdict(versions) if versions else {}
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stream.coder.model import LineModel, TritonModel
+from stream.coder.model import TritonModel, by_length
 from stream.embedded.servers import Embedded
 from stream.errors import EmbeddedServerError
+from stream.pipeline.models import Models
 from stream.settings import Settings
+from stream.underlying.ranking import RankModel, TritonRanker, by_size
 from stream.worker.stages import CachedModel, RetryingModel, SplitModel
 
 
@@ -30,7 +32,14 @@ def triton(settings: Settings) -> Iterator[str]:
             embedded.triton.release()
 
 
-def line_model(url: str, settings: Settings) -> LineModel:
-    """The coder behind retries, splitting and the cache, as the worker asks it."""
+def models(url: str, settings: Settings) -> Models:
+    """Coder and ranker behind retries, splitting and the cache, as the worker asks them."""
     asked = RetryingModel(TritonModel(url, settings.triton), settings.worker.retry)
-    return CachedModel(SplitModel(asked), settings.worker.cache_lines)
+    coder = CachedModel(SplitModel(asked), settings.worker.cache_lines, by_length)
+    return Models(coder, ranker(url, settings))
+
+
+def ranker(url: str, settings: Settings) -> RankModel:
+    """The ranker alone, likewise."""
+    asked = RetryingModel(TritonRanker(url, settings.triton), settings.worker.retry)
+    return CachedModel(SplitModel(asked), settings.worker.cache_lines, by_size)

@@ -2,96 +2,125 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, BinaryIO
 
 import typer
 
-from stream import underlying as selection
-from stream.cli.output import opened
-from stream.errors import InputError, InvalidCertificate, InvalidData
-from stream.offline.answers import error_answer
+from stream.cli.output import opened, utf8_stdout
+from stream.cli.serving import ranker, triton
+from stream.errors import InvalidCertificate, InvalidData
+from stream.offline.selected import Row, Selector, explained, mapping, observe
+from stream.settings import Settings, load
+from stream.underlying import FileForm
+from stream.underlying.ranking import RankModel, SilentRanker
+
+_IN_MEMORY = 16 * 2**20
 
 
 def command(
     source: Annotated[str, typer.Argument(metavar="IN", help="JSONL of coded certificates; - is standard input.")],
     *,
     output: Annotated[str, typer.Option("-o", "--output", help="File to write; - is standard output.")] = "-",
+    rules_only: Annotated[
+        bool, typer.Option("--rules-only", help="By WHO's rules alone: no model, no server.")
+    ] = False,
+    explain: Annotated[
+        str, typer.Option(metavar="ID", help="Tell the way to one certificate's cause, for a person to read.")
+    ] = "",
 ) -> None:
-    """Select the underlying cause of certificates that are codes already, by WHO's rules.
+    """Select the underlying cause of certificates that are codes already, by WHO's rules and the learned ranker.
 
     Input: {"certificate_id", "sex", "age", "part1": [["J96.0"], ["C25.9"]], "part2": ["I10"]}; codes with or without
-    dot, as many Part I lines as there are. Output, in order: {"certificate_id", "underlying", "confidence", "steps"}.
-    Examples: `causa underlying in.jsonl -o out.jsonl`, `causa underlying - < in.jsonl`
+    dot, as many Part I lines as there are. Output, in order: {"certificate_id", "underlying", "confidence", "steps"}, and
+    "faults" where codes are unknown, too long, or do not go with sex or age. Without any usable code the cause is R99.
+    Examples: `causa underlying in.jsonl -o out.jsonl`, `causa underlying - < in.jsonl`, `causa underlying in.jsonl --explain A1`
 
     Exit status: 0; 1 some lines could not be read and stand as errors in the output.
     """
-    tables = selection.load()
-    failed = False
-    # Standard input is kept, because the form of its codes is known only at its end; a file is read twice instead.
-    lines = list(_lines(source)) if source == "-" else None
-    form = selection.FileForm()
-    for _, row in lines if lines is not None else _lines(source):
-        with suppress(InputError):
-            form.see(selection.given_codes(_mapping(row)))
-    with opened(output, source) as out:
-        for number, row in lines if lines is not None else _lines(source):
-            try:
-                answer = answer_row(row, tables, form)
-            except InputError as error:
-                failed = True
-                answer = error_answer(error, number)
-            out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    settings = load()
+    with _kept(source) as file:
+        if explain:
+            _explain(settings, rules_only, file, explain)
+            return
+        form = observe(FileForm(), _lines(file))
+        with opened(output, source) as out:
+            failed = _selected(settings, rules_only, form, file, out)
     if failed:
         raise typer.Exit(1)
 
 
-def _lines(source: str) -> Iterator[tuple[int, bytes]]:
-    if source != "-" and not Path(source).is_file():
+@contextmanager
+def _kept(source: str) -> Iterator[BinaryIO]:
+    """The input as a file that can be read twice: the form of its codes is known only at its end."""
+    if source == "-":
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as kept:
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+            yield kept  # type: ignore[misc]  # a spooled file reads as any other
+        return
+    if not Path(source).is_file():
         raise InvalidData(f"there is no file {source}", hint="name a file, or - for standard input")
-    with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, line
+    with Path(source).open("rb") as file:
+        yield file
 
 
-def _mapping(row: bytes) -> dict[str, Any]:
+def _lines(file: BinaryIO) -> Iterator[Row]:
+    file.seek(0)
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            yield number, line
+
+
+def _selected(settings: Settings, rules_only: bool, form: FileForm, file: BinaryIO, out: IO[str]) -> bool:
+    """Write all answers; whether there were lines that could not be read."""
+    if rules_only:
+        return asyncio.run(_write(SilentRanker(), form, file, out))
+    with triton(settings) as url:
+
+        async def asked() -> bool:
+            return await _write(ranker(url, settings), form, file, out)
+
+        return asyncio.run(asked())
+
+
+async def _write(model: RankModel, form: FileForm, file: BinaryIO, out: IO[str]) -> bool:
+    failed = False
     try:
-        mapping = json.loads(row)
-    except (ValueError, RecursionError):
-        raise InvalidCertificate("not JSON") from None
-    if not isinstance(mapping, dict):
-        raise InvalidCertificate("not a JSON object")
-    return mapping
+        async for answer in Selector(model, form).answers(_lines(file)):
+            failed = failed or "error" in answer
+            out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    finally:
+        await model.close()
+    return failed
 
 
-def answer_row(row: bytes, tables: selection.Tables, form: selection.FileForm) -> dict[str, Any]:
-    """Answer to one line of input, its code in the form of the file's.
+def _explain(settings: Settings, rules_only: bool, file: BinaryIO, wanted: str) -> None:
+    async def told(model: RankModel) -> list[str]:
+        selector = Selector(model, FileForm())
+        try:
+            for _, row in _lines(file):
+                with suppress(InvalidCertificate):  # another line's fault is told where all are answered
+                    fields = mapping(row)
+                    if str(fields.get("certificate_id")) == wanted:
+                        return list(explained(fields, await selector.cause(fields)))
+        finally:
+            await model.close()
+        raise InvalidData(f"no certificate {wanted} in the file", hint="name one of its certificate_id")
 
-    Raises:
-        InvalidCertificate: the line is no JSON object, or a field is out of its domain.
-    """
-    mapping = _mapping(row)
-    identifier = mapping.get("certificate_id")
-    if not isinstance(identifier, str | int | None) or not _writable(str(identifier)):
-        raise InvalidCertificate("certificate_id is no string")
-    cause = selection.select(selection.read_causes(mapping), tables)
-    return {
-        "certificate_id": identifier,
-        "underlying": form.write(cause.code, selection.given_codes(mapping)),
-        "confidence": cause.confidence,
-        "steps": list(cause.steps),
-    }
+    if rules_only:
+        lines = asyncio.run(told(SilentRanker()))
+    else:
+        with triton(settings) as url:
 
+            async def asked() -> list[str]:
+                return await told(ranker(url, settings))
 
-def _writable(text: str) -> bool:
-    """Whether UTF-8 can hold a text: an escape of JSON may name half a character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+            lines = asyncio.run(asked())
+    utf8_stdout().write("\n".join(lines) + "\n")

@@ -9,18 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import grpc
 import numpy as np
-import tritonclient.grpc.aio as triton
-from tritonclient.utils import InferenceServerException
 
-from stream.errors import ModelFault, ModelMisconfigured, ModelUnavailable
+from stream.errors import ModelFault
 from stream.settings import Triton as TritonSettings
-
-CANARY = "insuffisance cardiaque"
-"""A line that every coder of causes of death can code: if it fails, the server is at fault and not a certificate."""
+from stream.triton import Endpoint, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +24,10 @@ class LineRequest:
 
     text: str
     context: str = ""
+
+
+CANARY = LineRequest("insuffisance cardiaque")
+"""A line that every coder of causes of death can code: if it fails, the server is at fault and not a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +43,19 @@ class Tagged:
 LineAnswer = tuple[Tagged, ...]
 
 
-class LineModel(Protocol):
-    """What the pipeline needs of a model."""
-
-    @property
-    def version(self) -> str:
-        """Name and version as served, written in every result."""
-
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """Answers in the lines' order, one for each.
-
-        Raises:
-            ModelUnavailable: no answer in time; trying again may help.
-            ModelMisconfigured: the pinned model or version is not served.
-            ModelFault: an error or nonsense for this request.
-        """
-
-    async def close(self) -> None:
-        """Let go of the connection."""
+def by_length(request: LineRequest) -> tuple[int, str, str]:
+    """Order in which lines of like length stand together."""
+    return len(request.text), request.text, request.context
 
 
-_RETRYABLE = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}
+LineModel = Model[LineRequest, LineAnswer]
+"""What the pipeline needs of a coder."""
+
+_OUTPUTS = ("CODES", "STARTS", "ENDS", "PROBS")
 
 
-def _classified(error: InferenceServerException) -> Exception:
-    """Our error for Triton's; its message may quote input, so only the status is kept."""
-    status = str(error.status() or "").removeprefix("StatusCode.")
-    if status in _RETRYABLE:
-        return ModelUnavailable(f"Triton: {status}")
-    if status == "NOT_FOUND":
-        return ModelMisconfigured("Triton does not serve the pinned model and version")
-    return ModelFault(f"Triton: {status or 'no status'}")
-
-
-class TritonModel:
-    """The coder served by Triton over gRPC: one client for a process, one deadline for each request.
+class TritonModel(Endpoint):
+    """The coder served by Triton.
 
     Args:
         url: host and port.
@@ -86,57 +63,14 @@ class TritonModel:
     """
 
     def __init__(self, url: str, settings: TritonSettings) -> None:
-        credentials: dict[str, Any] = {}
-        if settings.tls.enabled:
-            tls = settings.tls
-            credentials = {
-                "ssl": True,
-                "root_certificates": str(tls.ca_file) if tls.ca_file else None,
-                "private_key": str(tls.key_file) if tls.key_file else None,
-                "certificate_chain": str(tls.cert_file) if tls.cert_file else None,
-            }
-        # gRPC's own reconnection backs off to two minutes: after an outage that is longer than the outage was.
-        channel = [("grpc.max_reconnect_backoff_ms", 2_000), ("grpc.initial_reconnect_backoff_ms", 200)]
-        limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-        self._client = triton.InferenceServerClient(url, channel_args=[*channel, *limits], **credentials)
-        self._name, self._version = settings.coder, settings.coder_version
-        self._deadline = settings.deadline_s
+        super().__init__(url, settings.coder, settings.coder_version, settings)
 
-    @property
-    def version(self) -> str:
-        """See `LineModel.version`."""
-        return f"{self._name}-{self._version}"
-
-    async def ready(self) -> bool:
-        """Whether the pinned version is served now."""
-        try:
-            return bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
-        except (InferenceServerException, grpc.RpcError, asyncio.CancelledError):
-            return False
-
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`."""
-        if not lines:
+    async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+        """See `stream.triton.Model.ask`."""
+        if not requests:
             return []
-        inputs = []
-        for name, column in (("TEXT", [r.text for r in lines]), ("CONTEXT", [r.context for r in lines])):
-            tensor = triton.InferInput(name, [len(lines), 1], "BYTES")
-            tensor.set_data_from_numpy(np.array([c.encode() for c in column], object).reshape(-1, 1))
-            inputs.append(tensor)
-        try:
-            result = await self._client.infer(
-                self._name, inputs, model_version=self._version, client_timeout=self._deadline
-            )
-        except InferenceServerException as error:
-            raise _classified(error) from None
-        except grpc.RpcError as error:
-            raise ModelUnavailable(f"Triton: {type(error).__name__}") from None
-        arrays = {name: result.as_numpy(name) for name in ("CODES", "STARTS", "ENDS", "PROBS")}
-        return read_answer(arrays, [len(r.text) for r in lines])
-
-    async def close(self) -> None:
-        """See `LineModel.close`."""
-        await self._client.close()
+        columns = {"TEXT": [r.text for r in requests], "CONTEXT": [r.context for r in requests]}
+        return read_answer(await self.infer(columns, _OUTPUTS), [len(r.text) for r in requests])
 
 
 def read_answer(arrays: Mapping[str, Any], lengths: Sequence[int]) -> list[LineAnswer]:
@@ -149,7 +83,7 @@ def read_answer(arrays: Mapping[str, Any], lengths: Sequence[int]) -> list[LineA
     Raises:
         ModelFault: an array is missing, of another shape, or holds what is no probability or no span.
     """
-    codes, starts, ends, probs = (arrays.get(name) for name in ("CODES", "STARTS", "ENDS", "PROBS"))
+    codes, starts, ends, probs = (arrays.get(name) for name in _OUTPUTS)
     if codes is None or starts is None or ends is None or probs is None:
         raise ModelFault("an output is missing")
     rows = len(lengths)
@@ -184,9 +118,9 @@ class SilentModel:
 
     version = "none"
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`."""
-        return [() for _ in lines]
+    async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+        """See `stream.triton.Model.ask`."""
+        return [() for _ in requests]
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -211,19 +145,19 @@ class MemoryModel:
         self.failures: list[Exception] = []
         self.calls: list[int] = []
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`."""
+    async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+        """See `stream.triton.Model.ask`."""
         await asyncio.sleep(0)
-        self.calls.append(len(lines))
+        self.calls.append(len(requests))
         if self.failures:
             raise self.failures.pop(0)
-        if self._poison and any(self._poison in r.text for r in lines):
+        if self._poison and any(self._poison in r.text for r in requests):
             raise ModelFault("poisoned")
-        return [self._line(r.text) for r in lines]
+        return [self._line(r.text) for r in requests]
 
     def _line(self, text: str) -> LineAnswer:
         found = [(text.find(w), w, code) for w, code in self._words.items() if w in text]
         return tuple(Tagged(at, at + len(w), (code,), (0.9,)) for at, w, code in sorted(found))
 
     async def close(self) -> None:
-        """See `LineModel.close`."""
+        """See `stream.triton.Model.close`."""

@@ -67,6 +67,8 @@ def demonstrate(settings: Settings, console: Console) -> Outcome:
         KeyboardInterrupt: Ctrl-C, or SIGTERM, which means the same here; all is stopped by then.
     """
     began = time.monotonic()
+    # A shell's background job ignores SIGINT, and with it would ignore SIGTERM, which is turned into one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     # A topic just made has no leader for a moment: aiokafka tries again, and says so each time.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -12,31 +12,31 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from stream.certificate import Certificate, utc_now
-from stream.coder.model import LineModel
+from stream.certificate import Certificate
 from stream.coding import CodedCertificate, CodedLine, CodedStatus, Origin, coded_json
 from stream.errors import CausaError, CoreFailed, InputError
 from stream.nomenclature import icd10
 from stream.offline.files import Row
 from stream.pipeline.core import Core, Prepared
+from stream.pipeline.models import Models, code
 from stream.pipeline.record import Incoming
 
 BATCH = 128
 IN_FLIGHT = 3
 
 
-async def code_rows(rows: Iterable[Row], core: Core, model: LineModel) -> AsyncIterator[dict[str, Any]]:
+async def code_rows(rows: Iterable[Row], core: Core, models: Models) -> AsyncIterator[dict[str, Any]]:
     """One answer for each row, in order; a few batches are under way at once.
 
     Raises:
-        InfrastructureError: the model does not answer, retries included.
+        InfrastructureError: a model does not answer, retries included.
     """
     batches = iter(_chunks(rows))
     under_way: list[asyncio.Task[list[dict[str, Any]]]] = []
     try:
         while True:
             while len(under_way) < IN_FLIGHT and (batch := next(batches, None)) is not None:
-                under_way.append(asyncio.create_task(_code(batch, core, model)))
+                under_way.append(asyncio.create_task(_code(batch, core, models)))
                 await asyncio.sleep(0)
             if not under_way:
                 return
@@ -53,20 +53,21 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-async def _code(rows: list[Row], core: Core, model: LineModel) -> list[dict[str, Any]]:
-    prepared: list[tuple[int, Prepared | InputError]] = [(row.number, _prepared(row, core)) for row in rows]
-    requests = [r for _, p in prepared if isinstance(p, Prepared) for r in p.requests]
-    answers = dict(zip(requests, await model.tag(requests), strict=True))
+async def _code(rows: list[Row], core: Core, models: Models) -> list[dict[str, Any]]:
+    prepared = [_prepared(row, core) for row in rows]
+    return [
+        _answer(row, item, result)
+        for row, item, result in zip(rows, prepared, await code(prepared, core, models), strict=True)
+    ]
 
-    def answer(number: int, item: Prepared | InputError) -> dict[str, Any]:
-        if isinstance(item, InputError):
-            return error_answer(item, number)
-        try:
-            return readable(core.code(item, answers, model.version, utc_now())[0], item.read.certificate)
-        except Exception as fault:
-            return error_answer(CoreFailed.of(fault), number)
 
-    return [answer(number, item) for number, item in prepared]
+def _answer(row: Row, prepared: Prepared | InputError, result: CodedCertificate | InputError) -> dict[str, Any]:
+    if isinstance(prepared, InputError) or isinstance(result, InputError):
+        return error_answer(result if isinstance(result, InputError) else InputError("no certificate"), row.number)
+    try:
+        return readable(result, prepared.read.certificate)
+    except Exception as fault:
+        return error_answer(CoreFailed.of(fault), row.number)
 
 
 def _prepared(row: Row, core: Core) -> Prepared | InputError:

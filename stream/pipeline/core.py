@@ -1,10 +1,12 @@
 """The pure core: a record's bytes in, decisions out. No Kafka, no Triton, no clock.
 
-It works in two halves, so that a shell may do the model call between them in whatever batches it likes::
+It works in three steps, so that a shell may ask the models between them in whatever batches it likes::
 
-    prepared = core.prepare(incoming, now)     # decode, open, read the lines; or a decision: a dead letter
-    answers = await model.tag(requests)        # the shell's business
-    decision = core.decide(prepared, answers, now)
+    prepared = core.prepare(incoming, now)                      # decode, open, read the lines; or a dead letter
+    answers = await coder.ask(prepared.requests)                # the shell's business
+    worded = core.word(prepared, answers, coder.version, now)   # code the lines, apply the rules; or a dead letter
+    rankings = await ranker.ask(worded.requests)                # the shell's business
+    decision = core.decide(worded, rankings, ranker.version, now)
 
 The worker, the replay and the offline commands share it: one certificate gives one answer whichever shell asks.
 """
@@ -17,7 +19,7 @@ from datetime import datetime
 
 import stream
 from stream import underlying as selection
-from stream.certificate import Certificate, Form, Status, certificate_record, read_certificate
+from stream.certificate import Certificate, Status, certificate_record, read_certificate
 from stream.coder import confidence, expressions, rules
 from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
@@ -41,16 +43,22 @@ from stream.coding import (
 )
 from stream.errors import CoreFailed, InfrastructureError, InputError
 from stream.nomenclature import edits, icd10
-from stream.pipeline.lines import levels, without_nothing
+from stream.pipeline.lines import Lines, causes_of, without_nothing
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
 from stream.targeting import certainty, policy
 from stream.targeting.target import target, unknown_share
+from stream.underlying import together
+from stream.underlying.case import Case
+from stream.underlying.ranking import SILENT, Ranked
+from stream.underlying.request import Considered, RankRequest
 from stream.wire import Wire
 
 Answers = Mapping[LineRequest, LineAnswer]
+Rankings = Mapping[RankRequest, Ranked]
+_WITHDRAWN = Considered(Case((), (), ()), Underlying(None, 0.0, steps=("withdrawn by a VOID version",)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,34 @@ class Prepared:
         if self.received.status is Status.VOID:
             return ()
         return tuple(line.request for line in self.read.lines if line.request.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A certificate whose lines are coded; its underlying cause is the rules' own as yet.
+
+    Attributes:
+        prepared: what was read.
+        part1, part2: coded lines.
+        considered: what the rules make of the codes.
+        coder: name and version of the model that tagged the lines.
+    """
+
+    prepared: Prepared
+    part1: Lines
+    part2: Lines
+    considered: Considered
+    coder: str
+
+    @property
+    def request(self) -> RankRequest | None:
+        """What is asked of the ranker; None where there is nothing to choose."""
+        return self.considered.request
+
+    @property
+    def requests(self) -> tuple[RankRequest, ...]:
+        """What must be asked of the ranker."""
+        return (self.request,) if self.request else ()
 
 
 class Core:
@@ -87,6 +123,7 @@ class Core:
         self._coder = Coder(self._nomenclature, confidence.load())
         self._speller = speller()
         self._tables = selection.load()
+        self._together = together.load()
         self._edits = edits.load()
         self._certainty = certainty.load()
         self._policy = policy.load(settings.policy)
@@ -95,7 +132,7 @@ class Core:
             nomenclature=f"{self._nomenclature.version}+{self._edits.version}",
             lexicon=expressions.load().version,
             rules=self._rules.version,
-            underlying=self._tables.version,
+            underlying=f"{self._tables.version}+{self._together.version}",
             policy=self._policy.version,
         )
 
@@ -139,54 +176,87 @@ class Core:
             opened = self.certificate(certificate_record(opened))
         return Prepared(incoming, certificate, read(opened, self._speller))
 
-    def code(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> tuple[CodedCertificate, float]:
-        """Coded certificate, and its priority in the manual queue.
+    def word(self, prepared: Prepared, answers: Answers, coder: str, now: datetime) -> Worded | Decision:
+        """Codes of the lines and the rules' underlying cause.
+
+        A fault of our own code makes a dead letter of this one certificate; the stream goes on.
 
         Args:
             prepared: what was read.
             answers: the model's answer to each of its requests.
-            model: name and version that gave them.
+            coder: name and version that gave them.
             now: moment of coding.
         """
-        versions = replace(self.versions, coder=model)
+        try:
+            return self.worded(prepared, answers, coder)
+        except Exception as fault:
+            return self.reject(prepared.incoming, CoreFailed.of(fault), now)
+
+    def worded(self, prepared: Prepared, answers: Answers, coder: str) -> Worded:
+        """As `word`, for a caller that catches for itself."""
         certificate = prepared.read.certificate
         if certificate.status is Status.VOID:
-            nothing = Underlying(None, 0.0, steps=("withdrawn by a VOID version",))
-            route = Targeting(Route.AUTO, policy=self._policy.version)
-            return self._coded(prepared, CodedStatus.WITHDRAWN, Modality.RULES, nothing, route, versions, now), 0.0
+            return Worded(prepared, (), (), _WITHDRAWN, coder)
+        part1, part2 = self.lines(prepared, answers, coder)
+        considered = selection.consider(causes_of(certificate, part1, part2), self._tables)
+        return Worded(prepared, part1, part2, considered, coder)
 
-        def coded_line(line: ReadLine) -> CodedLine:
+    def lines(self, prepared: Prepared, answers: Answers, coder: str) -> tuple[Lines, Lines]:
+        """Coded lines of Part I and of Part II."""
+        died = prepared.read.certificate.death_date
+
+        def coded(line: ReadLine) -> CodedLine:
             matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
             tagged = answers.get(line.request, ())
-            died = certificate.death_date
-            return self._coder.combine(line.normal, line.segments, matches, tagged, line.interval, model, died)
+            return self._coder.combine(line.normal, line.segments, matches, tagged, line.interval, coder, died)
 
-        part1, part2 = without_nothing(
-            tuple(coded_line(line) for line in prepared.read.part1),
-            tuple(coded_line(line) for line in prepared.read.part2),
-        )
-        unknown = unknown_share([line.normal.raw for line in prepared.read.lines], (*part1, *part2))
-        cause = self._underlying(certificate, part1, part2, unknown)
+        return without_nothing(tuple(map(coded, prepared.read.part1)), tuple(map(coded, prepared.read.part2)))
+
+    def code(self, worded: Worded, ranked: Ranked, ranker: str, now: datetime) -> tuple[CodedCertificate, float]:
+        """Coded certificate, and its priority in the manual queue.
+
+        Args:
+            worded: the certificate with its lines coded.
+            ranked: the ranker's answer to its request; empty where nothing was asked.
+            ranker: name and version that gave it.
+            now: moment of coding.
+        """
+        versions = replace(self.versions, coder=worded.coder, underlying=f"{self.versions.underlying}+{ranker}")
+        certificate, lines = worded.prepared.read.certificate, (*worded.part1, *worded.part2)
+        if certificate.status is Status.VOID:
+            route = Targeting(Route.AUTO, policy=self._policy.version)
+            withdrawn = CodedStatus.WITHDRAWN
+            cause = worded.considered.cause
+            return self._coded(worded.prepared, withdrawn, Modality.RULES, cause, route, versions, now), 0.0
+        unknown = unknown_share([line.normal.raw for line in worded.prepared.read.lines], lines)
+        cause = self.selected(worded, ranked)
+        cause = replace(cause, confidence=self._certainty(cause, worded.part1, worded.part2, unknown))
         decision = target(certificate, cause, unknown, self._policy, self._edits, self._audit_key)
         manual = decision.targeting.route is Route.MANUAL
         status = CodedStatus.PROVISIONAL if manual else CodedStatus.FINAL
-        by_rules = all(e.method is Method.RULES for line in (*part1, *part2) for e in line.entities)
-        modality = Modality.RULES if by_rules else Modality.MODEL
-        coded = self._coded(prepared, status, modality, cause, decision.targeting, versions, now)
-        return replace(coded, part1=part1, part2=part2, flags=decision.flags), decision.priority
+        by_rules = all(e.method is Method.RULES for line in lines for e in line.entities)
+        modality = Modality.RULES if by_rules and cause.method is Method.RULES else Modality.MODEL
+        coded = self._coded(worded.prepared, status, modality, cause, decision.targeting, versions, now)
+        return replace(coded, part1=worded.part1, part2=worded.part2, flags=decision.flags), decision.priority
 
-    def decide(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> Decision:
+    def selected(self, worded: Worded, ranked: Ranked) -> Underlying:
+        """The underlying cause by rules and ranker together, with the confidence that the codes alone give it."""
+        return self._together(worded.considered, ranked, self._tables)
+
+    def decide(self, worded: Worded, rankings: Rankings, ranker: str, now: datetime) -> Decision:
         """Everything to be written for one certificate: its coded record and its manual record.
 
         A fault of our own code makes a dead letter of this one certificate; the stream goes on.
         """
         try:
-            return self._decide(prepared, answers, model, now)
+            return self._decide(worded, rankings, ranker, now)
         except Exception as fault:
-            return self.reject(prepared.incoming, CoreFailed.of(fault), now)
+            return self.reject(worded.prepared.incoming, CoreFailed.of(fault), now)
 
-    def _decide(self, prepared: Prepared, answers: Answers, model: str, now: datetime) -> Decision:
-        coded, priority = self.code(prepared, answers, model, now)
+    def _decide(self, worded: Worded, rankings: Rankings, ranker: str, now: datetime) -> Decision:
+        ranked = rankings[worded.request] if worded.request else SILENT
+        coded, priority = self.code(worded, ranked, ranker, now)
+        prepared = worded.prepared
         targeting = coded.targeting
         wanted = coded.status is not CodedStatus.WITHDRAWN and (targeting.route is Route.MANUAL or targeting.audit)
         blind = targeting.audit and targeting.route is Route.AUTO
@@ -244,33 +314,6 @@ class Core:
         """Every proposal of either coder for a line, before one is chosen: what confidences are fitted on."""
         matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
         return self._coder.candidates(matches, tagged, "")
-
-    def _underlying(
-        self, certificate: Certificate, part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...], unknown: float
-    ) -> Underlying:
-        cause = self.selected(certificate, part1, part2)
-        return replace(cause, confidence=self._certainty(cause, part1, part2, unknown))
-
-    def selected(
-        self, certificate: Certificate, part1: tuple[CodedLine, ...], part2: tuple[CodedLine, ...]
-    ) -> Underlying:
-        """What the rules select from the codes, with their own confidence."""
-        lines: list[tuple[str, ...]] = []
-        durations: list[float | None] = []
-        for line in part1:
-            for level in levels(line):
-                lines.append(tuple(line.entities[k].code for k in level))
-                durations.append(line.interval.days if line.interval else None)
-        causes = selection.Causes(
-            part1=tuple(lines),
-            part2=tuple(e.code for line in part2 for e in line.entities),
-            sex=certificate.sex.value,
-            age_days=certificate.age_days,
-            manner=certificate.manner.value if certificate.manner else None,
-            durations=tuple(durations),
-            neonatal=certificate.form is Form.NEONATAL,
-        )
-        return selection.select(causes, self._tables)
 
     def _coded(
         self,

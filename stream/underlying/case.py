@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from stream.nomenclature import icd10
 from stream.underlying.causes import Causes
 from stream.underlying.codes import Codes, bare, is_code
 from stream.underlying.sequence import Mention
@@ -52,14 +53,19 @@ class Trail:
         return cause
 
 
+def _usable(code: str) -> bool:
+    """Whether the rules can go by a code: it exists, or its category does."""
+    return is_code(code) and bool(icd10.load().label(code[:3]))
+
+
 def case_of(causes: Causes) -> Case:
     """The case of a certificate; what is no code is left out."""
     lines: list[tuple[Mention, ...]] = []
     for number, line in enumerate(causes.part1):
         days = causes.durations[number] if number < len(causes.durations) else None
-        used = tuple(Mention(bare(code), code, len(lines), days) for code in line if is_code(code))
+        used = tuple(Mention(bare(code), code, len(lines), days) for code in line if _usable(code))
         if used:
             lines.append(used)
-    part2 = tuple(Mention(bare(code), code, -1) for code in causes.part2 if is_code(code))
+    part2 = tuple(Mention(bare(code), code, -1) for code in causes.part2 if _usable(code))
     everything = (*(mention for line in lines for mention in line), *part2)
     return Case(tuple(lines), part2, everything, causes.manner, causes.neonatal)

@@ -5,17 +5,23 @@ The JSON form is that of ``causa underlying`` (design.md); codes may come as any
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stream.errors import InvalidCertificate
 from stream.nomenclature import icd10
+from stream.underlying.faults import usable
 
 #: Days in each unit of age (WHO electronic death certificate; a month is a twelfth of a year).
 _UNITS = {"YEARS": 365.25, "MONTHS": 30.4375, "DAYS": 1.0, "HOURS": 1 / 24, "MINUTES": 1 / 1440}
 _SEXES = {"M": "M", "F": "F", "U": "U", "1": "M", "2": "F", "9": "U", "": "U"}
+_FOUR = re.compile(r"[A-Z]\d\d(\.?\d)?", re.ASCII)
+_LONGEST = 12
+"""Characters of a code that are looked at."""
+_MOST = 1e9
+"""Greatest number of days or years that is taken for one."""
 MAX_LINES = 20
 MAX_CODES = 60
 
@@ -32,6 +38,7 @@ class Causes:
         manner: NATURAL, ACCIDENT, SUICIDE, … (design.md); None when not stated.
         durations: days from onset to death of each line of Part I; may be shorter than `part1`.
         neonatal: whether the neonatal form was used (first 28 days), whose lines mean other things.
+        from_text: whether Causa read the codes from the physician's words; an office coded them otherwise.
     """
 
     part1: tuple[tuple[str, ...], ...]
@@ -41,6 +48,7 @@ class Causes:
     manner: str | None = None
     durations: tuple[float | None, ...] = ()
     neonatal: bool = False
+    from_text: bool = False
 
 
 def read_causes(mapping: Mapping[str, Any]) -> Causes:
@@ -69,13 +77,13 @@ def read_causes(mapping: Mapping[str, Any]) -> Causes:
 
 
 def given_codes(mapping: Mapping[str, Any]) -> tuple[str, ...]:
-    """The codes of a mapping exactly as written, for `answer_form`; what is no string is left out."""
+    """The codes of a mapping as written, for `answer_form`; an absent one is empty, what is no string is left out."""
     found: list[str] = []
     for name in ("part1", "part2"):
         part = mapping.get(name)
         for line in part if isinstance(part, list | tuple) else ():
             codes = line if isinstance(line, list | tuple) else [line]
-            found += [code for code in codes if isinstance(code, str)]
+            found += [(code or "")[:_LONGEST] for code in codes if code is None or isinstance(code, str)]
     return tuple(found)
 
 
@@ -90,7 +98,8 @@ def answer_form(code: str | None, inputs: Iterable[str]) -> str | None:
     given = [item.strip().upper() for item in inputs]
     nomenclature = icd10.load()
     for item in given:
-        if item and (item == code or (nomenclature.written(item) or icd10.dotted(item)) == code):
+        # An extension or a sign is not echoed: the answer is an ICD-10 code of four characters at most.
+        if _FOUR.fullmatch(item) and (item == code or (nomenclature.written(item) or icd10.dotted(item)) == code):
             return item
     undotted = any(len(item) > 3 for item in given) and not any("." in item for item in given)
     return code.replace(".", "") if undotted else code
@@ -115,12 +124,10 @@ def _line(value: Any, name: str) -> tuple[str, ...]:
         raise InvalidCertificate(f"a line of {name} is no list of codes")
     codes: list[str] = []
     for item in value:
-        if not isinstance(item, str):
+        if item is not None and not isinstance(item, str):
             raise InvalidCertificate(f"a code of {name} is no string")
-        if len(item) > 12:
-            raise InvalidCertificate(f"a code of {name} is longer than any code")
-        if item.strip():
-            codes.append(icd10.load().written(item) or icd10.dotted(item))
+        if item and item.strip():
+            codes.append(usable(item[:_LONGEST]))
     return tuple(codes)
 
 
@@ -135,9 +142,14 @@ def _age(value: Any) -> float | None:
         return None
     if unit not in _UNITS:
         raise InvalidCertificate("age has an unknown unit")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if not _is_amount(value):
         raise InvalidCertificate("age is no positive number")
     return float(value) * _UNITS[unit]
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether a value is a number that a float can hold, not below zero; a NaN is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(0 <= value <= _MOST)
 
 
 def _sex(value: Any) -> str:
@@ -161,7 +173,6 @@ def _durations(value: Any) -> tuple[float | None, ...]:
     if not isinstance(value, list | tuple):
         raise InvalidCertificate("durations is no list")
     for item in value:
-        bad = isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item) or item < 0
-        if item is not None and bad:
+        if item is not None and not _is_amount(item):
             raise InvalidCertificate("a duration is no positive number of days")
     return tuple(None if item is None else float(item) for item in value)

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from stream.errors import InvalidData
 
 _SPAN = re.compile(r"([A-Z]\d\d\d?)(?:-([A-Z]\d\d\d?))?")
-_SHAPE = re.compile(r"[A-Z]\d\d[0-9A-Z]{0,4}")
+_SHAPE = re.compile(r"[A-Z]\d\d[0-9A-Z]{0,4}", re.ASCII)
 _MEMORY = 20_000
 
 

@@ -1,4 +1,4 @@
-"""From the codes of a certificate to its underlying cause, step by step."""
+"""From the codes of a certificate to its underlying cause by rules alone, step by step."""
 
 from __future__ import annotations
 
@@ -16,18 +16,30 @@ from stream.underlying.sequence import Mention
 from stream.underlying.tables import Tables
 
 _ALTERNATIVES = 3
+UNKNOWN_CAUSE = "R99"
+UNKNOWN_CHANCE = 0.5
+"""A certificate without codes says nothing: neither are its causes unknown for sure, nor is anything else likelier."""
 
 
 def select(causes: Causes, tables: Tables) -> Underlying:
     """The underlying cause, with its confidence and the rules that led to it; no code when nothing is usable."""
     case = case_of(causes)
-    left_out = sum(map(len, causes.part1)) + len(causes.part2) - len(case.everything)
-    first = (f"left out: {left_out} that are no ICD-10 codes",) if left_out else ()
     if not case.everything:
-        return Underlying(code=None, confidence=0.0, steps=(*first, "no usable code"))
+        return nothing(causes, case)
     trail = Trail()
-    found = _by_rules(case, tables, trail)
-    found = modified(found, case.everything, tables.derived, trail, "; derived")
+    return answer(causes, case, by_rules(case, tables, trail), trail, tables)
+
+
+def nothing(causes: Causes, case: Case) -> Underlying:
+    """The answer where no code is usable: an unknown cause, but where words were read and none of them understood."""
+    if causes.from_text:
+        return Underlying(code=None, confidence=0.0, steps=("no usable code",))
+    steps = (*_left_out(causes, case), f"no usable code → {UNKNOWN_CAUSE}")
+    return Underlying(UNKNOWN_CAUSE, UNKNOWN_CHANCE, steps=steps)
+
+
+def answer(causes: Causes, case: Case, found: Mention, trail: Trail, tables: Tables) -> Underlying:
+    """What the rules found, with how often they are right on such a path, and the causes that they passed by."""
     confidence = tables.confidence.of(trail.steps, len(case.everything))
     others = dict.fromkeys(m.written for m in reversed(trail.passed) if m.written != found.written)
     # The causes passed by share half of what is left, the last the most: no more is known of them.
@@ -35,22 +47,45 @@ def select(causes: Causes, tables: Tables) -> Underlying:
         Alternative(code, round((1 - confidence) / 2 ** (rank + 1), 4))
         for rank, code in enumerate([*others][:_ALTERNATIVES])
     )
-    return Underlying(found.written, confidence, Method.RULES, alternatives, (*first, *trail.steps))
+    steps = (*_left_out(causes, case), *trail.steps)
+    return Underlying(found.written, confidence, Method.RULES, alternatives, steps)
+
+
+def _left_out(causes: Causes, case: Case) -> tuple[str, ...]:
+    left_out = sum(map(len, causes.part1)) + len(causes.part2) - len(case.everything)
+    return (f"left out: {left_out} that are no ICD-10 codes",) if left_out else ()
 
 
 def tentative(causes: Causes, tables: Tables) -> tuple[Mention | None, tuple[Mention, ...]]:
     """The cause that the hand-written rules find, and all mentions: what derived rows are learned on."""
     case = case_of(causes)
-    return (_by_rules(case, tables, Trail()) if case.everything else None), case.everything
+    if not case.everything:
+        return None, ()
+    trail = Trail()
+    return _settled(_originating(case, tables, trail), case, tables, trail), case.everything
 
 
-def _by_rules(case: Case, tables: Tables, trail: Trail) -> Mention:
-    """Steps SP1 to SP8 (P1 to P3 on the neonatal form), then M1 to M4."""
+def by_rules(case: Case, tables: Tables, trail: Trail) -> Mention:
+    """Steps SP1 to SP8 (P1 to P3 on the neonatal form), then M1 to M4, then what certificates proved."""
+    found = _settled(_originating(case, tables, trail), case, tables, trail)
+    return modified(found, case.everything, tables.derived, trail, "; derived")
+
+
+def outcome(start: Mention, case: Case, tables: Tables, trail: Trail | None = None) -> Mention:
+    """What steps M1 to M4 would make of a mention if it were the originating cause."""
+    trail = trail or Trail()
+    return modified(_settled(start, case, tables, trail), case.everything, tables.derived, trail)
+
+
+def _originating(case: Case, tables: Tables, trail: Trail) -> Mention:
     if case.neonatal:
         start = neonatal_cause(case.lines, case.part2)
-        found = trail.note(start.step, start.mention)
-    else:
-        found = originating_cause(case, tables, trail)
+        return trail.note(start.step, start.mention)
+    return originating_cause(case, tables, trail)
+
+
+def _settled(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
+    """Steps M1 to M4."""
     found = modified(found, case.everything, tables.linkages, trail)
     if found.code in INJURY:
         code, step = external_cause(found, case.everything, case.manner)

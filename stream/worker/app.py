@@ -24,18 +24,20 @@ from mode.threads import ServiceThread
 
 from stream import kafka, metrics
 from stream import topics as declared_topics
-from stream.coder.model import TritonModel
+from stream.coder.model import CANARY, TritonModel, by_length
 from stream.coding import Origin
 from stream.errors import InvalidSettings
 from stream.pipeline.core import Core
 from stream.pipeline.record import Incoming
 from stream.registry import open_registry
 from stream.settings import Settings
+from stream.underlying import ranking
+from stream.underlying.ranking import TritonRanker
 from stream.wire import Wire
+from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
 from stream.worker.flow import Flow
 from stream.worker.outbox import KafkaOutbox
-from stream.worker.stages import BreakerModel, CachedModel, MeasuredModel, RetryingModel, SplitModel
 from stream.worker.subjects import subject_topics
 
 log = structlog.get_logger("causa.worker")
@@ -62,14 +64,15 @@ class Worker:
         wire.warm(("certificates", "coded", "manual", "dead-letters"))
         core = Core(wire, settings)
         options = settings.worker
-        self._triton = TritonModel(triton, settings.triton)
+        self._models = (TritonModel(triton, settings.triton), TritonRanker(triton, settings.triton))
+        self._version = " ".join(model.version for model in self._models)
         self._address = triton
-        measured = MeasuredModel(self._triton)
-        self._breaker = BreakerModel(measured, options.breaker)
-        model = CachedModel(SplitModel(RetryingModel(self._breaker, options.retry)), options.cache_lines)
+        coder = Guarded(self._models[0], options, CANARY, by_length)
+        ranker = Guarded(self._models[1], options, ranking.CANARY, ranking.by_size)
+        self._breakers = (coder.breaker, ranker.breaker)
         self._options = kafka.client_options(settings, bootstrap)
         self._outbox = KafkaOutbox(topics, self._options)
-        self._flow = Flow(BatchProcessor(core, model, measured), self._outbox, options.in_flight)
+        self._flow = Flow(BatchProcessor(core, coder.asker(), ranker.asker()), self._outbox, options.in_flight)
         self._app = faust_app(settings, bootstrap)
         source = self._app.topic(topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw")
         self._app.agent(source, concurrency=1, name="coder")(self._code)
@@ -93,7 +96,7 @@ class Worker:
             loop.add_signal_handler(number, stopping.set)
         metrics.serve(self._settings.worker.metrics_port)
         stop = asyncio.create_task(stopping.wait())
-        log.info("worker starting", group=self._settings.worker.group, model=self._triton.version)
+        log.info("worker starting", group=self._settings.worker.group, model=self._version)
         prepared = asyncio.create_task(self._prepare())
         await asyncio.wait({stop, prepared}, return_when=asyncio.FIRST_COMPLETED)
         if not prepared.done():
@@ -123,18 +126,19 @@ class Worker:
         await self._outbox.start()
 
     async def _model_ready(self) -> None:
-        """Wait for the pinned model; the group is joined only then, so that no partition waits on a cold start."""
+        """Wait for the pinned models; the group is joined only then, so that no partition waits on a cold start."""
         polls = 0
-        while not await self._triton.ready():
-            if polls % TOLD_EVERY == 0:
-                log.warning("waiting for the model to be served", model=self._triton.version, address=self._address)
-            polls += 1
-            await asyncio.sleep(READY_POLL_S)
+        for model in self._models:
+            while not await model.ready():
+                if polls % TOLD_EVERY == 0:
+                    log.warning("waiting for the model to be served", model=model.version, address=self._address)
+                polls += 1
+                await asyncio.sleep(READY_POLL_S)
 
     async def _join(self) -> None:
         """Join the group and stay until the app ends by itself."""
         await self._app.start()
-        log.info("worker started", group=self._settings.worker.group, model=self._triton.version)
+        log.info("worker started", group=self._settings.worker.group, model=self._version)
         await self._app.wait_until_stopped()
 
     async def _close(self, status: int) -> None:
@@ -143,7 +147,8 @@ class Worker:
         blocked = threading.Timer(LAST_RESORT_S + BLOCKED_S, _leave_blocked, (status,))
         blocked.daemon = True
         blocked.start()
-        parts = [asyncio.create_task(part) for part in (self._app.stop(), self._outbox.stop(), self._breaker.close())]
+        ends = (self._app.stop(), self._outbox.stop(), *(breaker.close() for breaker in self._breakers))
+        parts = [asyncio.create_task(part) for part in ends]
         done, late = await asyncio.wait(parts, timeout=LAST_RESORT_S)
         for part in late:
             log.warning("a connection did not close in time")

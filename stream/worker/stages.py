@@ -1,8 +1,8 @@
-"""Policies around the model, as small stages: each is a `LineModel` over another.
+"""Policies around a model, as small stages: each is a `stream.triton.Model` over another.
 
     CachedModel(SplitModel(RetryingModel(BreakerModel(MeasuredModel(TritonModel(…))))))
 
-The deadline is the innermost, in `TritonModel`. None of them knows Kafka.
+The deadline is the innermost, in `Endpoint`. None of them knows Kafka, nor which model it stands around.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, TypeVar
 
 import structlog
 
 from stream import metrics
-from stream.coder.model import CANARY, LineAnswer, LineModel, LineRequest
 from stream.errors import InfrastructureError, ModelFault
 from stream.settings import Breaker, Retry
+from stream.triton import A, Model, Q
+
+K = TypeVar("K", bound=Hashable)
 
 log = structlog.get_logger("causa.model")
 ROWS = 512
-"""Most lines in one request: `max_batch_size` of model_repo/coder/config.pbtxt."""
+"""Most rows in one request: `max_batch_size` of every config.pbtxt in model_repo."""
 
 
 HELD_EVERY_S = 30.0
@@ -44,35 +47,44 @@ class Rarely:
         return True
 
 
-class MeasuredModel:
-    """Times requests and counts their errors."""
+class Stage(Generic[Q, A]):
+    """A model over another one; its name in metrics is the other's version without the number."""
 
-    def __init__(self, model: LineModel) -> None:
+    def __init__(self, model: Model[Q, A]) -> None:
         self._model = model
+        self._name = model.version.rpartition("-")[0] or model.version
 
     @property
     def version(self) -> str:
-        """See `LineModel.version`."""
+        """See `Model.version`."""
         return self._model.version
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`."""
-        began = time.perf_counter()
-        try:
-            answers = await self._model.tag(lines)
-        except InfrastructureError as error:
-            metrics.MODEL_ERRORS.labels(error.code).inc()
-            raise
-        metrics.LATENCY.labels("model").observe(time.perf_counter() - began)
-        metrics.LINES.labels("model").inc(len(lines))
-        return answers
+    async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
+        """See `Model.ask`."""
+        return await self._model.ask(requests)
 
     async def close(self) -> None:
-        """See `LineModel.close`."""
+        """See `Model.close`."""
         await self._model.close()
 
 
-class BreakerModel:
+class MeasuredModel(Stage[Q, A]):
+    """Times requests and counts their errors."""
+
+    async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
+        """See `Model.ask`."""
+        began = time.perf_counter()
+        try:
+            answers = await self._model.ask(requests)
+        except InfrastructureError as error:
+            metrics.MODEL_ERRORS.labels(self._name, error.code).inc()
+            raise
+        metrics.LATENCY.labels(self._name).observe(time.perf_counter() - began)
+        metrics.ANSWERS.labels(self._name, "server").inc(len(requests))
+        return answers
+
+
+class BreakerModel(Stage[Q, A]):
     """Circuit breaker that holds callers rather than refusing them.
 
     After `failures` failures in a row of the server (not of an input) it opens: callers wait, so that batches in
@@ -80,8 +92,9 @@ class BreakerModel:
     the breaker closes and everybody goes on.
     """
 
-    def __init__(self, model: LineModel, settings: Breaker) -> None:
-        self._model = model
+    def __init__(self, model: Model[Q, A], settings: Breaker, canary: Q) -> None:
+        super().__init__(model)
+        self._canary = canary
         self._settings = settings
         self._failures = 0
         self._closed = asyncio.Event()
@@ -90,20 +103,15 @@ class BreakerModel:
         self._rarely = Rarely()
 
     @property
-    def version(self) -> str:
-        """See `LineModel.version`."""
-        return self._model.version
-
-    @property
     def open(self) -> bool:
         """Whether callers are held."""
         return not self._closed.is_set()
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`; waits while the breaker is open."""
+    async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
+        """See `Model.ask`; waits while the breaker is open."""
         await self._closed.wait()
         try:
-            answers = await self._model.tag(lines)
+            answers = await self._model.ask(requests)
         except ModelFault:
             # The input may be at fault: that is for the canary to say, not for the breaker.
             raise
@@ -117,7 +125,7 @@ class BreakerModel:
 
     def _trip(self, error: InfrastructureError) -> None:
         self._closed.clear()
-        metrics.BREAKER.set(1)
+        metrics.BREAKER.labels(self._name).set(1)
         self._rarely.due(error.code)  # told here
         log.warning(
             "the model does not answer: the stream is held",
@@ -133,7 +141,7 @@ class BreakerModel:
         while not answered:
             await asyncio.sleep(self._settings.probe_s)
             try:
-                await self._model.tag([LineRequest(CANARY)])
+                await self._model.ask([self._canary])
                 answered = True
             except InfrastructureError as error:
                 if self._rarely.due(error.code):
@@ -143,36 +151,31 @@ class BreakerModel:
                 if self._rarely.due("INTERNAL"):
                     log.warning("held: the model cannot be asked", exc_info=error)
         self._failures = 0
-        metrics.BREAKER.set(0)
+        metrics.BREAKER.labels(self._name).set(0)
         log.warning("the model answers again", seconds=round(time.monotonic() - began, 1))
         self._closed.set()
 
     async def close(self) -> None:
-        """See `LineModel.close`."""
+        """See `Model.close`."""
         if self._probe is not None:
             self._probe.cancel()
         await self._model.close()
 
 
-class RetryingModel:
+class RetryingModel(Stage[Q, A]):
     """Tries again with exponential backoff and full jitter, up to `attempts`; then the last error goes up."""
 
-    def __init__(self, model: LineModel, settings: Retry, rng: random.Random | None = None) -> None:
-        self._model = model
+    def __init__(self, model: Model[Q, A], settings: Retry, rng: random.Random | None = None) -> None:
+        super().__init__(model)
         self._settings = settings
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
 
-    @property
-    def version(self) -> str:
-        """See `LineModel.version`."""
-        return self._model.version
-
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`."""
+    async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
+        """See `Model.ask`."""
         limit = self._settings.first_s
         for attempt in range(1, self._settings.attempts + 1):
             try:
-                return await self._model.tag(lines)
+                return await self._model.ask(requests)
             except InfrastructureError as error:
                 if attempt == self._settings.attempts:
                     raise
@@ -188,70 +191,53 @@ class RetryingModel:
                 limit = min(limit * 2, self._settings.max_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def close(self) -> None:
-        """See `LineModel.close`."""
-        await self._model.close()
 
-
-class SplitModel:
+class SplitModel(Stage[Q, A]):
     """Cuts requests that are larger than the server takes; a usual micro-batch is one request."""
 
-    def __init__(self, model: LineModel, rows: int = ROWS) -> None:
-        self._model = model
+    def __init__(self, model: Model[Q, A], rows: int = ROWS) -> None:
+        super().__init__(model)
         self._rows = rows
 
-    @property
-    def version(self) -> str:
-        """See `LineModel.version`."""
-        return self._model.version
-
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`."""
-        answers: list[LineAnswer] = []
-        for start in range(0, len(lines), self._rows):
-            answers += await self._model.tag(lines[start : start + self._rows])
+    async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
+        """See `Model.ask`."""
+        answers: list[A] = []
+        for start in range(0, len(requests), self._rows):
+            answers += await self._model.ask(requests[start : start + self._rows])
         return answers
 
-    async def close(self) -> None:
-        """See `LineModel.close`."""
-        await self._model.close()
 
-
-class CachedModel:
+class CachedModel(Stage[K, A]):
     """Remembers answers of one model version, the least recently used ones forgotten first.
 
-    Equal lines in equal contexts have equal answers (the contract of `stream.coder.model`), so a repeated line is
-    asked for once, also within one request. Physicians repeat themselves: "arrêt cardio-respiratoire".
+    Equal requests have equal answers (the contract of `stream.triton.Model`), so a repeated one is asked for once, also
+    within one batch. Physicians repeat themselves: "arrêt cardio-respiratoire".
+
+    Args:
+        model: the model.
+        size: answers remembered; 0 for none.
+        order: the place of a request among those sent, so that rows of like length stand together.
     """
 
-    def __init__(self, model: LineModel, size: int) -> None:
-        self._model = model
-        self._size = size
-        self._known: OrderedDict[LineRequest, LineAnswer] = OrderedDict()
+    def __init__(self, model: Model[K, A], size: int, order: Callable[[K], Any]) -> None:
+        super().__init__(model)
+        self._size, self._order = size, order
+        self._known: OrderedDict[K, A] = OrderedDict()
 
-    @property
-    def version(self) -> str:
-        """See `LineModel.version`."""
-        return self._model.version
-
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        """See `LineModel.tag`; shorter lines are sent first, so that rows of like length stand together."""
-        found: dict[LineRequest, LineAnswer] = {}
-        for line in lines:
-            if line in self._known:
-                self._known.move_to_end(line)
-                found[line] = self._known[line]
-        missing = sorted({line for line in lines if line not in found}, key=lambda r: (len(r.text), r.text, r.context))
-        metrics.LINES.labels("cache").inc(len(lines) - len(missing))
+    async def ask(self, requests: Sequence[K]) -> list[A]:
+        """See `Model.ask`."""
+        found: dict[K, A] = {}
+        for request in requests:
+            if request in self._known:
+                self._known.move_to_end(request)
+                found[request] = self._known[request]
+        missing = sorted({request for request in requests if request not in found}, key=self._order)
+        metrics.ANSWERS.labels(self._name, "cache").inc(len(requests) - len(missing))
         if missing:
-            for line, answer in zip(missing, await self._model.tag(missing), strict=True):
-                found[line] = answer
+            for request, answer in zip(missing, await self._model.ask(missing), strict=True):
+                found[request] = answer
                 if self._size:
-                    self._known[line] = answer
+                    self._known[request] = answer
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
-        return [found[line] for line in lines]
-
-    async def close(self) -> None:
-        """See `LineModel.close`."""
-        await self._model.close()
+        return [found[request] for request in requests]

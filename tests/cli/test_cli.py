@@ -183,7 +183,7 @@ def test_a_server_that_does_not_answer_has_an_exit_status_of_its_own(tmp_path: P
 
 def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"
-    source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP"]}), encoding="utf-8")
+    source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP sur HTA"]}), encoding="utf-8")
     env = {
         "CAUSA_WORKER__RETRY__ATTEMPTS": "3",
         "CAUSA_WORKER__RETRY__FIRST_S": "0.01",
@@ -193,9 +193,13 @@ def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
     assert result.returncode == 3 and result.stdout == "" and "OAP" not in result.stderr
     # The same with a model that fails once and then answers.
     script = (
-        "import sys\nfrom stream.cli import main, serving\nfrom stream.coder.model import MemoryModel\n"
-        "from stream.errors import ModelUnavailable\nmodel = MemoryModel({})\nmodel.failures = [ModelUnavailable('once')]\n"
-        f"serving.TritonModel = lambda *_: model\nsys.argv = ['causa', 'code', {str(source)!r}]\nmain.run()\n"
+        "import atexit, sys\nfrom stream.cli import main, serving\nfrom stream.coder.model import MemoryModel\n"
+        "from stream.errors import ModelUnavailable\nfrom stream.underlying.ranking import MemoryRanker\n"
+        "model, ranker = MemoryModel({}), MemoryRanker()\n"
+        "model.failures, ranker.failures = [ModelUnavailable('once')], [ModelUnavailable('once')]\n"
+        "serving.TritonModel, serving.TritonRanker = lambda *_: model, lambda *_: ranker\n"
+        "atexit.register(lambda: print(model.calls, ranker.calls, file=sys.stderr))\n"
+        f"sys.argv = ['causa', 'code', {str(source)!r}]\nmain.run()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY, timeout=60,
@@ -203,6 +207,7 @@ def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["certificate_id"] for line in done.stdout.splitlines()] == ["A"]
+    assert done.stderr.splitlines()[-1] == "[1, 1] [1, 1]", "both were asked twice"
 
 
 def test_a_failed_command_leaves_the_output_as_it_was(tmp_path: Path) -> None:

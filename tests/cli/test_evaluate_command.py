@@ -22,7 +22,9 @@ from stream.coder.model import MemoryModel
 from stream.errors import CausaError, InvalidData, InvalidSettings
 from stream.evaluation import plots
 from stream.pipeline.core import Core
+from stream.pipeline.models import Models
 from stream.settings import REPOSITORY
+from stream.underlying.ranking import MemoryRanker
 
 NOWHERE = {"CAUSA_TRITON__URL": "127.0.0.1:1", "CAUSA_WORKER__RETRY__ATTEMPTS": "1", "CAUSA_TRITON__DEADLINE_S": "2"}
 """No model answers: the rules must do without, and the others are told so at once."""
@@ -200,7 +202,7 @@ def test_gold_is_read_as_other_commands_read_certificates(tmp_path: Path) -> Non
 def test_the_model_is_made_on_the_loop_that_asks_it_and_let_go_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: list[str], coder: str
 ) -> None:
-    made: list[Model] = []
+    made: list[Model | Ranker] = []
 
     class Model(MemoryModel):
         def __init__(self) -> None:
@@ -212,13 +214,23 @@ def test_the_model_is_made_on_the_loop_that_asks_it_and_let_go_of(
             assert asyncio.get_running_loop() is self.loop
             self.closed += 1
 
-    monkeypatch.setattr(module, "line_model", lambda *_: Model())
+    class Ranker(MemoryRanker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.loop, self.closed = asyncio.get_running_loop(), 0
+            made.append(self)
+
+        async def close(self) -> None:
+            assert asyncio.get_running_loop() is self.loop
+            self.closed += 1
+
+    monkeypatch.setattr(module, "models", lambda *_: Models(Model(), Ranker()))
     rows = [GOLD[0], row("B", "xyzzy", codes=[["A27.9"]], cause="A27.9")]
     result = evaluate(file(tmp_path, *rows), "-o", tmp_path / "out", *only)
     assert (result.exit_code, result.stderr) == (0, "")
     told = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert (told["versions"]["coder"], told["coders"]) == (coder, only[1] if only else "both")
-    assert [(model.closed, model.calls) for model in made] == ([] if coder == "none" else [(1, [2])])
+    assert [(model.closed, model.calls) for model in made] == ([] if coder == "none" else [(1, [2]), (1, [0])])
     assert set(told["by_method"]) == {"rules": {"RULES"}, "model": {"MODEL"}}.get(told["coders"], {"RULES", "MODEL"})
 
 

@@ -19,9 +19,11 @@ from stream.evaluation.gold import Gold, of
 from stream.evaluation.report import page
 from stream.evaluation.run import run
 from stream.evaluation.score import Score, score
-from stream.pipeline.core import Core, Prepared
+from stream.pipeline.core import Core, Prepared, Worded
+from stream.pipeline.models import Models
 from stream.sealing import Keyring
 from stream.settings import Sealing, Settings
+from stream.underlying.ranking import MemoryRanker, RankModel, SilentRanker
 
 from . import record
 
@@ -34,9 +36,13 @@ def row(name: str, *part1: Any, **fields: Any) -> dict[str, Any]:
     return {"certificate_id": name, "part1": list(part1), "gold": {"underlying": "J81"}, **fields}
 
 
-def coded(*rows: dict[str, Any], model: LineModel | None = None) -> list[tuple[Gold, CodedCertificate | None]]:
+def coded(
+    *rows: dict[str, Any], model: LineModel | None = None, ranker: RankModel | None = None
+) -> list[tuple[Gold, CodedCertificate | None]]:
     async def all_of_it() -> list[tuple[Gold, CodedCertificate | None]]:
-        return [pair async for pair in run(map(of, rows), CORE, model or SilentModel())]
+        return [
+            pair async for pair in run(map(of, rows), CORE, Models(model or SilentModel(), ranker or SilentRanker()))
+        ]
 
     return asyncio.run(all_of_it())
 
@@ -77,7 +83,7 @@ def test_a_certificate_that_the_core_refuses_gives_none_and_the_others_go_on(ref
     assert (scored.unreadable, scored.underlying.right, scored.underlying.total) == (1, 2, 3)
 
 
-@pytest.mark.parametrize("place", ["prepare_certificate", "code"])
+@pytest.mark.parametrize("place", ["prepare_certificate", "worded", "code"])
 @pytest.mark.parametrize("fault", [ZeroDivisionError(), KeyError("x"), RecursionError()], ids=repr)
 def test_a_fault_of_the_core_gives_none_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, place: str, fault: Exception
@@ -85,7 +91,8 @@ def test_a_fault_of_the_core_gives_none_and_the_others_go_on(
     sound = getattr(CORE, place)
 
     def faulty(first: Any, *others: Any) -> Any:
-        certificate = first.received if isinstance(first, Prepared) else first
+        prepared = first.prepared if isinstance(first, Worded) else first
+        certificate = prepared.received if isinstance(prepared, Prepared) else prepared
         if certificate.certificate_id == "B":
             raise fault
         return sound(first, *others)
@@ -127,8 +134,8 @@ def test_a_certificate_whose_seal_does_not_open_is_told_as_such() -> None:
 
 
 def test_nothing_gives_nothing_and_asks_nothing() -> None:
-    model = MemoryModel({})
-    assert coded(model=model) == [] and model.calls == []
+    model, ranker = MemoryModel({}), MemoryRanker()
+    assert coded(model=model, ranker=ranker) == [] and model.calls == ranker.calls == []
 
 
 def test_gold_is_read_no_further_than_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +148,7 @@ def test_gold_is_read_no_further_than_the_batch(monkeypatch: pytest.MonkeyPatch)
             yield of(row(name, "OAP"))
 
     async def first() -> str:
-        results = run(rows(), CORE, SilentModel())
+        results = run(rows(), CORE, Models(SilentModel(), SilentRanker()))
         gold, _ = await anext(results)
         await results.aclose()  # type: ignore[attr-defined]
         return gold.id
@@ -157,8 +164,10 @@ def test_the_core_sees_neither_gold_nor_comment() -> None:
 
 
 def test_results_name_the_model() -> None:
-    ((_, result),) = coded(row("A", "OAP"), model=MemoryModel({}, version="memory-7"))
+    ranker = MemoryRanker(version="memory-8")
+    ((_, result),) = coded(row("A", "OAP"), model=MemoryModel({}, version="memory-7"), ranker=ranker)
     assert result is not None and result.versions.coder == "memory-7"
+    assert result.versions.underlying.endswith("+memory-8")
 
 
 @pytest.mark.parametrize("fault", [ModelUnavailable("down"), ModelFault("nonsense")], ids=lambda fault: fault.code)
@@ -167,6 +176,10 @@ def test_a_model_that_does_not_answer_ends_the_run(fault: Exception) -> None:
     model.failures = [fault]
     with pytest.raises(type(fault)):
         coded(row("A", "OAP"), model=model)
+    ranker = MemoryRanker()
+    ranker.failures = [fault]
+    with pytest.raises(type(fault)):
+        coded(row("A", "OAP", "HTA"), ranker=ranker)
 
 
 # From a row to the page

@@ -17,7 +17,9 @@ from stream.offline import answers
 from stream.offline.answers import code_rows, error_answer
 from stream.offline.files import Row, read
 from stream.pipeline.core import Core
+from stream.pipeline.models import Models
 from stream.settings import Settings
+from stream.underlying.ranking import MemoryRanker, SilentRanker
 
 CORE = Core(None, Settings())
 
@@ -30,8 +32,11 @@ def rows(*lines: str) -> Iterator[Row]:
     return read(io.BytesIO("\n".join(lines).encode()), form="jsonl")
 
 
-async def answered(source: Iterable[Row], model: MemoryModel | None = None) -> list[dict[str, Any]]:
-    return [answer async for answer in code_rows(source, CORE, model or MemoryModel({}))]
+async def answered(
+    source: Iterable[Row], model: MemoryModel | None = None, ranker: MemoryRanker | None = None
+) -> list[dict[str, Any]]:
+    models = Models(model or MemoryModel({}), ranker or SilentRanker())
+    return [answer async for answer in code_rows(source, CORE, models)]
 
 
 async def test_answers_come_in_the_order_of_the_lines_with_bad_ones_in_their_place() -> None:
@@ -56,18 +61,17 @@ async def test_answers_come_in_the_order_of_the_lines_with_bad_ones_in_their_pla
 @pytest.mark.parametrize("batch", [1, 2, 3, 7])
 async def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     lines = [certificate(f"A{k}", "OAP sur HTA") if k % 4 else "nonsense" for k in range(13)]
-    whole = await answered(rows(*lines))
+    whole = await answered(rows(*lines), ranker=MemoryRanker())
     monkeypatch.setattr(answers, "BATCH", batch)
-    model = MemoryModel({})
-    parts = await answered(rows(*lines), model)
-    assert len(model.calls) == -(-13 // batch)
+    model, ranker = MemoryModel({}), MemoryRanker()
+    parts = await answered(rows(*lines), model, ranker)
+    assert len(model.calls) == len(ranker.calls) == -(-13 // batch)
     for one, other in zip(whole, parts, strict=True):
         assert {**one, "coded_at": None} == {**other, "coded_at": None}
 
 
 async def test_nothing_in_nothing_out() -> None:
-    model = MemoryModel({})
-    assert await answered(rows(), model) == [] and model.calls == []
+    assert await answered(rows()) == []
 
 
 async def test_only_a_few_batches_are_under_way_and_reading_stays_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +84,7 @@ async def test_only_a_few_batches_are_under_way_and_reading_stays_lazy(monkeypat
             taken += 1
             yield row
 
-    coded = code_rows(counted(), CORE, MemoryModel({}))
+    coded = code_rows(counted(), CORE, Models(MemoryModel({}), SilentRanker()))
     assert (await anext(coded))["certificate_id"] == "A0"
     assert taken <= answers.IN_FLIGHT
     assert [answer["certificate_id"] async for answer in coded] == [f"A{k}" for k in range(1, 50)]
@@ -93,9 +97,9 @@ class Noting(MemoryModel):
         super().__init__({"sepsis": "A41.9"})
         self.asked: list[LineRequest] = []
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        self.asked += lines
-        return await super().tag(lines)
+    async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+        self.asked += requests
+        return await super().ask(requests)
 
 
 async def test_lines_of_a_batch_go_in_one_request_and_bad_rows_ask_nothing() -> None:
@@ -117,6 +121,17 @@ async def test_a_model_that_fails_ends_the_run() -> None:
     model.failures = [ModelUnavailable("down")]
     with pytest.raises(ModelUnavailable):
         await answered(rows(certificate("A", "OAP")), model)
+    ranker = MemoryRanker()
+    ranker.failures = [ModelUnavailable("down")]
+    with pytest.raises(ModelUnavailable):
+        await answered(rows(certificate("A", "OAP sur HTA")), ranker=ranker)
+
+
+async def test_the_underlying_cause_is_that_of_rules_and_ranker() -> None:
+    heart = certificate("A", "insuffisance cardiaque sur HTA")
+    (answer,) = await answered(rows(heart), ranker=MemoryRanker({"I10": "I110"}))
+    assert answer["underlying"]["method"] == "BOTH" and answer["underlying"]["code"] == "I11.0"
+    assert answer["versions"]["underlying"] == f"{CORE.versions.underlying}+memory-1"
 
 
 async def test_readable_answers_hold_text_and_labels() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +13,11 @@ from pydantic import SecretStr
 from stream.certificate import certificate_record, read_certificate
 from stream.coder.model import MemoryModel
 from stream.coding import CodedCertificate, Origin, read_coded, read_task
-from stream.pipeline.core import Core, Prepared
+from stream.pipeline.core import Core, Prepared, Worded
 from stream.pipeline.record import Decision, Incoming
 from stream.registry import MemoryRegistry, load_schemas
 from stream.settings import Sealing, Settings
+from stream.underlying.ranking import Ranked, RankModel, SilentRanker
 from stream.wire import Wire
 
 NOW = datetime(2026, 1, 16, 12, 0, tzinfo=UTC)
@@ -32,14 +34,29 @@ def framed(**fields: Any) -> bytes:
     return WIRE.encode("certificates", certificate_record(certificate))
 
 
-def run(value: bytes | None, core: Core = PLAIN, model: MemoryModel | None = None, now: datetime = NOW) -> Decision:
-    """What a shell does: prepare, ask the model, decide."""
+def run(
+    value: bytes | None,
+    core: Core = PLAIN,
+    model: MemoryModel | None = None,
+    now: datetime = NOW,
+    ranker: RankModel | None = None,
+) -> Decision:
+    """What a shell does: prepare, ask the coder, word, ask the ranker, decide."""
     prepared = core.prepare(Incoming(value, b"A1", ORIGIN), now)
     if not isinstance(prepared, Prepared):
         return prepared
     model = model or MemoryModel({})
-    answers = dict(zip(prepared.requests, asyncio.run(model.tag(prepared.requests)), strict=True))
-    return core.decide(prepared, answers, model.version, now)
+    answers = dict(zip(prepared.requests, asyncio.run(model.ask(prepared.requests)), strict=True))
+    worded = core.word(prepared, answers, model.version, now)
+    if not isinstance(worded, Worded):
+        return worded
+    ranker = ranker or SilentRanker()
+    rankings = dict(zip(worded.requests, asyncio.run(_asked(ranker, worded)), strict=True))
+    return core.decide(worded, rankings, ranker.version, now)
+
+
+async def _asked(ranker: RankModel, worded: Worded) -> Sequence[Ranked]:
+    return await ranker.ask(worded.requests)
 
 
 def coded(**fields: Any) -> CodedCertificate:

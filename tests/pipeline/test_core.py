@@ -16,9 +16,12 @@ import stream
 from stream.certificate import Line, Sealed, certificate_record, read_certificate
 from stream.coder.model import MemoryModel
 from stream.coding import CodedStatus, Method, Modality, Route, read_coded, read_dead_letter, read_task
-from stream.pipeline.core import Core
+from stream.pipeline.core import Core, Prepared, Worded
+from stream.pipeline.record import Incoming
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
+from stream.underlying.ranking import SILENT, MemoryRanker
+from stream.underlying.together import Together
 from stream.wire import Wire
 
 from .core import NOW, ORIGIN, PLAIN, SEALING, WIRE, coded, framed, records, run
@@ -227,8 +230,71 @@ def test_rules_may_be_silenced() -> None:
 def test_offline_there_is_no_wire() -> None:
     core = Core(None, Settings())
     prepared = core.prepare_certificate(core.certificate({"certificate_id": "A1", **AUTOMATIC}), run(None).incoming)
-    found, _ = core.code(prepared, {}, "none", NOW)
-    assert found.underlying.code == "C25.9" and core.decide(prepared, {}, "none", NOW).outgoing[0].value == b""
+    worded = core.worded(prepared, {}, "none")
+    found, _ = core.code(worded, SILENT, "none", NOW)
+    assert found.underlying.code == "C25.9" and core.decide(worded, {}, "none", NOW).outgoing[0].value == b""
+
+
+# The ranker
+
+SEVERAL: dict[str, Any] = {**AUTOMATIC, "part1": ["embolie pulmonaire", "cancer du pancréas"], "part2": ["HTA"]}
+HTA = MemoryRanker({"C259": "I10"}, version="ranker-3")
+
+
+def worded(**fields: Any) -> Worded:
+    prepared = PLAIN.prepare(Incoming(framed(**fields), b"A1", ORIGIN), NOW)
+    assert isinstance(prepared, Prepared)
+    found = PLAIN.word(prepared, {}, "none", NOW)
+    assert isinstance(found, Worded)
+    return found
+
+
+@pytest.mark.parametrize("fields", [AUTOMATIC, {"part1": ["xyzzy plugh"]}, {**SEVERAL, "status": "VOID"}])
+def test_the_ranker_is_not_asked_where_there_is_nothing_to_choose(fields: dict[str, Any]) -> None:
+    assert worded(**fields).requests == ()
+    assert run(framed(**fields), ranker=HTA).letter is None
+
+
+def test_the_ranker_is_asked_of_the_codes_on_the_lines() -> None:
+    (request,) = worded(**SEVERAL).requests
+    assert request.codes[:3] == ("I26.9", "C25.9", "I10")
+    assert worded(**{**SEVERAL, "age": {"value": 8}}).requests != (request,)
+
+
+def test_rules_and_ranker_speak_together() -> None:
+    core = Core(WIRE, Settings())
+    core._together = Together({"both": 1.0, "ranker": 1.0})
+    silent = run(framed(**SEVERAL), core).coded
+    assert silent is not None and (silent.underlying.code, silent.underlying.method) == ("C25.9", Method.RULES)
+    assert silent.modality is Modality.RULES and silent.versions.underlying.endswith("+none")
+    both = run(framed(**SEVERAL), core, ranker=MemoryRanker({"C259": "C259"})).coded
+    assert both is not None and (both.underlying.code, both.underlying.method) == ("C25.9", Method.BOTH)
+    assert both.modality is Modality.MODEL and both.underlying.steps == silent.underlying.steps
+    other = run(framed(**SEVERAL), core, ranker=HTA).coded
+    assert other is not None and (other.underlying.code, other.underlying.method) == ("I10", Method.MODEL)
+    assert other.modality is Modality.MODEL and "C25.9" in [a.code for a in other.underlying.alternatives]
+    assert other.versions.underlying == f"{core.versions.underlying}+ranker-3" and 0 <= other.underlying.confidence <= 1
+    assert other.entities() == silent.entities(), "codes of the lines are the coder's business"
+
+
+def test_an_answer_that_is_missing_is_a_fault_of_ours_and_of_this_certificate() -> None:
+    decision = PLAIN.decide(worded(**SEVERAL), {}, "none", NOW)
+    assert decision.letter is not None and decision.letter.error == "CORE_FAILED"
+
+
+@pytest.mark.parametrize("step", ["lines", "selected"])
+def test_a_fault_of_ours_is_a_dead_letter_that_tells_its_place_alone(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def faulty(*_: Any) -> Any:
+        raise KeyError("pendaison")
+
+    core = Core(WIRE, Settings())
+    monkeypatch.setattr(core, step, faulty)
+    decision = run(framed(**MANUAL), core)
+    assert decision.letter is not None and decision.letter.error == "CORE_FAILED"
+    assert "KeyError at " in decision.letter.detail and "pendaison" not in decision.letter.detail
+    assert decision.letter.payload == framed(**MANUAL)
 
 
 # No text leaves with the codes

@@ -110,6 +110,8 @@ class WorkerBehaviour:
             coded = read_coded(world.wire.decode("coded", written.value))
             assert coded.origin in origins
             assert coded.origin.partition == written.partition
+            assert coded.versions.coder == world.models[0]
+            assert coded.versions.underlying.endswith(f"+{world.models[1]}")
             order[written.partition].append(coded.origin.offset)
         assert all(offsets == sorted(offsets) for offsets in order.values())
         for written in world.results["manual"]:

@@ -11,24 +11,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.certificate import Certificate, Line, certificate_record
-from stream.coder.model import CANARY, LineAnswer, LineRequest, MemoryModel, read_answer
-from stream.coding import Origin, read_coded, read_task
-from stream.errors import InfrastructureError, ModelFault, ModelMisconfigured, ModelUnavailable
-from stream.pipeline.core import Core
+from stream.certificate import Certificate, Line, Status, certificate_record
+from stream.coder.model import CANARY, LineAnswer, LineModel, LineRequest, MemoryModel, read_answer
+from stream.coding import Method, Origin, read_coded, read_task
+from stream.errors import ModelFault, ModelUnavailable
+from stream.pipeline.core import Core, Prepared
 from stream.pipeline.record import Decision, Incoming
 from stream.registry import MemoryRegistry, load_schemas
-from stream.settings import REPOSITORY, Breaker, Retry, Settings
+from stream.settings import REPOSITORY, Settings
+from stream.underlying.ranking import MemoryRanker, RankModel
 from stream.wire import Wire
-from stream.worker.batch import STRIKES, BatchProcessor
-from stream.worker.stages import BreakerModel, CachedModel, RetryingModel
+from stream.worker.batch import BatchProcessor
+from worker.askers import coder, ranker
 from worker.certificates import samples, spoiled
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REGISTRY = MemoryRegistry(load_schemas(REPOSITORY / "schemas"))
 WIRE = Wire(REGISTRY)
 CORE = Core(WIRE, Settings())
-POISON = "empoisonnement xyzzy"
 WORDS = {"insuffisance cardiaque": "I50.9", "cancer": "C80.9"}
 
 
@@ -41,8 +41,8 @@ def batch_of(*texts: str) -> list[Incoming]:
     return [incoming(Certificate(f"c{i}", part1=(Line(text),)), i) for i, text in enumerate(texts)]
 
 
-def processor(model: Any, canary: Any = None) -> BatchProcessor:
-    return BatchProcessor(CORE, model, canary or model, clock=lambda: NOW, hold_s=0.001)
+def processor(model: LineModel, ranking: RankModel | None = None) -> BatchProcessor:
+    return BatchProcessor(CORE, coder(model), ranker(ranking), clock=lambda: NOW, hold_s=0.001)
 
 
 def outcome(decisions: Sequence[Decision]) -> list[str]:
@@ -53,10 +53,12 @@ def outcome(decisions: Sequence[Decision]) -> list[str]:
 async def test_each_record_has_its_decision_in_its_place() -> None:
     good = [incoming(c, i) for i, c in enumerate(samples()[:40])]
     bad = [Incoming(s.value, s.key, Origin("certificates", 1, i)) for i, s in enumerate(spoiled(WIRE))]
-    alone = await processor(MemoryModel(WORDS)).process(good)
+    preferred = MemoryRanker({"I10": "I110", "I509": "I509"})
+    alone = await processor(MemoryModel(WORDS), preferred).process(good)
+    assert preferred.calls
     mixed = [record for pair in zip(good, [*bad, *bad], strict=False) for record in pair]
     mixed_in = list({record.origin: record for record in mixed}.values())
-    decisions = await processor(MemoryModel(WORDS)).process(mixed_in)
+    decisions = await processor(MemoryModel(WORDS), preferred).process(mixed_in)
     assert [d.incoming for d in decisions] == mixed_in
     told = {s.origin: d for s, d in zip(mixed_in, decisions, strict=True)}
     for decision in alone:
@@ -70,7 +72,8 @@ async def test_each_record_has_its_decision_in_its_place() -> None:
 
 
 async def test_a_coded_certificate_has_two_records() -> None:
-    (decision,) = await processor(MemoryModel(WORDS)).process(batch_of("cancer"))
+    ranking = MemoryRanker({"C809": "C809"}, version="memory-7")
+    (decision,) = await processor(MemoryModel(WORDS), ranking).process(batch_of("insuffisance cardiaque sur cancer"))
     assert decision.coded is not None
     assert [out.subject for out in decision.outgoing] == ["coded", "manual"]
     coded, manual = decision.outgoing
@@ -78,93 +81,52 @@ async def test_a_coded_certificate_has_two_records() -> None:
     assert read_task(WIRE.decode("manual", manual.value)).certificate_id == "c0"
     assert decision.coded.coded_at == NOW
     assert decision.coded.versions.coder == "memory-1"
+    assert decision.coded.versions.underlying == f"{CORE.versions.underlying}+memory-7"
+    assert decision.coded.underlying.method is Method.BOTH, "rules and ranker were heard"
 
 
 async def test_an_empty_batch_and_a_batch_of_bad_records_ask_nothing() -> None:
-    model = MemoryModel(WORDS)
-    model.failures = [ModelUnavailable()] * 3
-    assert await processor(model).process([]) == []
-    decisions = await processor(model).process([Incoming(None), Incoming(b"x")])
+    model, ranking = MemoryModel(WORDS), MemoryRanker()
+    model.failures, ranking.failures = [ModelUnavailable()] * 3, [ModelUnavailable()] * 3
+    assert await processor(model, ranking).process([]) == []
+    decisions = await processor(model, ranking).process([Incoming(None), Incoming(b"x")])
     assert outcome(decisions) == ["BAD_FRAME", "BAD_FRAME"]
-    assert model.calls == []
+    assert model.calls == ranking.calls == []
 
 
-async def test_one_request_for_a_batch() -> None:
-    model = MemoryModel(WORDS)
-    await processor(model).process(batch_of("cancer", "insuffisance cardiaque", "toux"))
-    assert model.calls == [3]
+async def test_one_request_to_each_model_for_a_batch() -> None:
+    model, ranking = MemoryModel(WORDS), MemoryRanker()
+    several = "insuffisance cardiaque sur cancer"
+    await processor(model, ranking).process(batch_of("cancer", several, "toux", several))
+    assert model.calls == [4]
+    assert ranking.calls == [2], "where there is but one code, there is nothing to ask"
 
 
-@given(st.sets(st.integers(0, 12), max_size=13))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_poisoned_certificates_are_found_wherever_they_stand(poisoned: set[int]) -> None:
-    model = MemoryModel(WORDS, poison="xyzzy")
-    texts = [POISON if i in poisoned else f"insuffisance cardiaque {i}" for i in range(13)]
-    decisions = asyncio.run(processor(model).process(batch_of(*texts)))
-    assert outcome(decisions) == ["MODEL_REJECTED" if i in poisoned else "coded" for i in range(13)]
-    for decision in decisions:
-        assert decision.letter is None or "xyzzy" not in decision.letter.detail
+async def test_what_asks_nothing_of_the_ranker_does_not_wait_for_it() -> None:
+    ranking = MemoryRanker()
+    ranking.failures = [ModelUnavailable()] * 3
+    void = incoming(Certificate("v", status=Status.VOID), 1)
+    decisions = await processor(MemoryModel(WORDS), ranking).process([*batch_of("cancer"), void])
+    assert outcome(decisions) == ["coded", "coded"] and ranking.calls == []
 
 
-async def test_a_poison_is_rejected_through_all_stages() -> None:
-    model = MemoryModel(WORDS, poison="xyzzy")
-    retry = Retry(first_s=0.0001, max_s=0.0001, attempts=2)
-    breaker = BreakerModel(model, Breaker(failures=2, probe_s=0.001))
-    stack = CachedModel(RetryingModel(breaker, retry), 100)
-    decisions = await processor(stack, model).process(batch_of("cancer", POISON, "toux"))
-    assert outcome(decisions) == ["coded", "MODEL_REJECTED", "coded"]
-    assert not breaker.open
+@pytest.mark.parametrize("step", ["worded", "code"])
+async def test_a_fault_of_our_own_is_told_of_its_certificate_alone(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    sound = getattr(CORE, step)
 
+    def faulty(item: Any, *others: Any) -> Any:
+        prepared = item if isinstance(item, Prepared) else item.prepared
+        if prepared.received.certificate_id == "c1":
+            raise ZeroDivisionError("cancer")
+        return sound(item, *others)
 
-class Flaky:
-    """Fails for lines, while the canary is answered or not, as it is told; once told all, it answers."""
-
-    version = "flaky-1"
-
-    def __init__(self, *script: tuple[Exception, bool]) -> None:
-        self._model = MemoryModel(WORDS)
-        self._script = list(script)
-        self._canary = True
-        self.rounds = 0
-
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        if [line.text for line in lines] == [CANARY]:
-            if not self._canary:
-                raise ModelUnavailable
-        elif self._script:
-            error, self._canary = self._script.pop(0)
-            self.rounds += 1
-            raise error
-        return await self._model.tag(lines)
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-FAULTS: list[InfrastructureError] = [ModelUnavailable(), ModelMisconfigured(), ModelFault()]
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.code)
-@pytest.mark.parametrize("size", [1, 2, 7])
-async def test_while_the_canary_fails_too_the_batch_is_held(fault: InfrastructureError, size: int) -> None:
-    model = Flaky(*[(fault, False)] * 20)
-    decisions = await processor(model).process(batch_of(*(f"cancer {i}" for i in range(size))))
-    assert outcome(decisions) == ["coded"] * size
-    assert model.rounds == 20
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.code)
-async def test_a_server_that_comes_back_before_the_canary_rejects_nobody(fault: InfrastructureError) -> None:
-    """The last try of a lone certificate fails, then the server is back and answers the canary: no proof of anything."""
-    model = Flaky((fault, False), (fault, True))
-    assert outcome(await processor(model).process(batch_of("cancer"))) == ["coded"]
-
-
-async def test_strikes_count_in_a_row_only() -> None:
-    fault = ModelFault()
-    almost = [(fault, True)] * (STRIKES - 1)
-    assert outcome(await processor(Flaky(*almost, (fault, False), *almost)).process(batch_of("cancer"))) == ["coded"]
-    assert outcome(await processor(Flaky(*almost, (fault, True))).process(batch_of("cancer"))) == ["MODEL_REJECTED"]
+    monkeypatch.setattr(CORE, step, faulty)
+    decisions = await processor(MemoryModel(WORDS), MemoryRanker()).process(
+        batch_of(*["insuffisance cardiaque sur cancer"] * 3)
+    )
+    assert outcome(decisions) == ["coded", "CORE_FAILED", "coded"]
+    letter = decisions[1].letter
+    assert letter is not None and "cancer" not in letter.detail and letter.origin.offset == 1
 
 
 async def test_an_outage_of_the_registry_holds() -> None:
@@ -172,7 +134,7 @@ async def test_an_outage_of_the_registry_holds() -> None:
     core = Core(Wire(registry), Settings())
     registry.down = True
     task = asyncio.create_task(
-        BatchProcessor(core, MemoryModel(WORDS), MemoryModel(WORDS), hold_s=0.001).process(batch_of("cancer"))
+        BatchProcessor(core, coder(MemoryModel(WORDS)), ranker(), hold_s=0.001).process(batch_of("cancer"))
     )
     await asyncio.sleep(0.02)
     assert not task.done()
@@ -188,10 +150,10 @@ class Answering:
     def __init__(self, **arrays: Any) -> None:
         self._arrays = arrays
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        if [line.text for line in lines] == [CANARY]:
+    async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+        if list(requests) == [CANARY]:
             return [()]
-        return read_answer(self._arrays, [len(line.text) for line in lines])
+        return read_answer(self._arrays, [len(request.text) for request in requests])
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -253,7 +215,9 @@ FRENCH = st.lists(
 def test_no_text_makes_the_core_raise(lines: list[Line]) -> None:
     certificate = Certificate("c", part1=tuple(lines), death_date=NOW.date())
     (decision,) = asyncio.run(
-        processor(MemoryModel({"a": "A41.9", "infarctus": "I21.9"})).process([incoming(certificate, 0)])
+        processor(MemoryModel({"a": "A41.9", "infarctus": "I21.9"}), MemoryRanker({"I219": "A419"})).process(
+            [incoming(certificate, 0)]
+        )
     )
     if decision.letter is not None:
         assert decision.letter.error == "EMPTY_CERTIFICATE"

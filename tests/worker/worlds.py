@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar, Generic
 
 import pytest
 import structlog
@@ -27,7 +28,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from stream import log, topics
 from stream.certificate import Certificate, certificate_record
-from stream.coder.model import LineAnswer, LineRequest, MemoryModel
+from stream.coder.model import CANARY, MemoryModel, by_length
 from stream.coding import Origin
 from stream.embedded.kafka import KafkaServer
 from stream.embedded.process import State
@@ -36,12 +37,15 @@ from stream.errors import ModelUnavailable
 from stream.pipeline.core import Core
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.registry import LocalRegistry
-from stream.settings import REPOSITORY, Breaker, Retry, Settings
+from stream.settings import REPOSITORY, Breaker, Retry, Settings, Worker
+from stream.triton import A, Model, Q
+from stream.underlying import ranking
+from stream.underlying.ranking import MemoryRanker
 from stream.wire import Wire
+from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
 from stream.worker.flow import Flow
 from stream.worker.outbox import MemoryOutbox
-from stream.worker.stages import BreakerModel, CachedModel, MeasuredModel, RetryingModel, SplitModel
 from stream.worker.subjects import subject_topics
 
 LIMIT_S = 60.0
@@ -61,8 +65,13 @@ class Written:
 
 @dataclass
 class World(ABC):
-    """A broker, a model server and one worker, each of which can be stopped and started."""
+    """A broker, a model server and one worker, each of which can be stopped and started.
 
+    Attributes:
+        models: names and versions of the coder and of the ranker.
+    """
+
+    models: ClassVar[tuple[str, str]]
     wire: Wire
     results: dict[str, list[Written]] = field(default_factory=lambda: {s: [] for s in WRITTEN})
 
@@ -132,18 +141,23 @@ class World(ABC):
             pytest.fail(f"behind by {await self.behind()} after {LIMIT_S} s; {counts}; log: {self.log()[-4000:]}")
 
 
-class Switch:
-    """A model server that can be down."""
+class Power:
+    """What a model server runs on: all its models are up, or none."""
 
-    def __init__(self) -> None:
-        self._model = MemoryModel({"insuffisance cardiaque": "I50.9", "cancer": "C80.9", "hypertension": "I10"})
-        self.version = self._model.version
-        self.up = True
+    on = True
 
-    async def tag(self, lines: Sequence[LineRequest]) -> list[LineAnswer]:
-        if not self.up:
+
+class Switch(Generic[Q, A]):
+    """A model of a server that can be down."""
+
+    def __init__(self, model: Model[Q, A], power: Power) -> None:
+        self._model, self._power = model, power
+        self.version = model.version
+
+    async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
+        if not self._power.on:
             raise ModelUnavailable("killed")
-        return await self._model.tag(lines)
+        return await self._model.ask(requests)
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -158,10 +172,20 @@ class SlowOutbox(MemoryOutbox):
             self.records.append(record)
 
 
+WORDS = {"insuffisance cardiaque": "I50.9", "cancer": "C80.9", "hypertension": "I10"}
+PREFERRED = {"I10": "I10", "C349": "C349", "I509": "I509"}
+OPTIONS = Worker(
+    breaker=Breaker(failures=3, probe_s=0.01),
+    retry=Retry(first_s=0.001, max_s=0.002, attempts=4),
+    cache_lines=1000,
+)
+
+
 class MemoryWorld(World):
     """The twins: everything in this process, in milliseconds."""
 
     PARTITIONS = 2
+    models = ("memory-1", "memory-1")
 
     def __init__(self) -> None:
         super().__init__(Wire(LocalRegistry(REPOSITORY / "schemas")))
@@ -169,7 +193,7 @@ class MemoryWorld(World):
         self._source: list[Incoming] = []
         self._ends = [0] * self.PARTITIONS
         self._committed = 0
-        self._server = Switch()
+        self._power = Power()
         self._outbox = SlowOutbox()
         self._read = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -192,11 +216,12 @@ class MemoryWorld(World):
         return origins
 
     async def start(self) -> None:
-        measured = MeasuredModel(self._server)
-        self._breaker = BreakerModel(measured, Breaker(failures=3, probe_s=0.01))
-        retrying = RetryingModel(self._breaker, Retry(first_s=0.001, max_s=0.002, attempts=4))
-        model = CachedModel(SplitModel(retrying), 1000)
-        self._flow = Flow(BatchProcessor(self._core, model, measured, hold_s=0.01), self._outbox, 3, retry_s=0.01)
+        tagging, selecting = Switch(MemoryModel(WORDS), self._power), Switch(MemoryRanker(PREFERRED), self._power)
+        lines = Guarded(tagging, OPTIONS, CANARY, by_length)
+        cases = Guarded(selecting, OPTIONS, ranking.CANARY, ranking.by_size)
+        self._breakers = (lines.breaker, cases.breaker)
+        processor = BatchProcessor(self._core, lines.asker(), cases.asker(), hold_s=0.01)
+        self._flow = Flow(processor, self._outbox, 3, retry_s=0.01)
         self._tasks = [self._flow.start(), asyncio.create_task(self._feed(self._flow, self._committed))]
 
     async def _feed(self, flow: Flow, position: int) -> None:
@@ -225,14 +250,15 @@ class MemoryWorld(World):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._breaker.close()
+        for breaker in self._breakers:
+            await breaker.close()
         self._tasks = []
 
     async def kill_model(self) -> None:
-        self._server.up = False
+        self._power.on = False
 
     async def revive_model(self) -> None:
-        self._server.up = True
+        self._power.on = True
 
     async def poll(self) -> None:
         new: list[Outgoing] = self._outbox.records[self._read :]
@@ -261,6 +287,8 @@ class MemoryWorld(World):
 
 class RealWorld(World):
     """Real Kafka, real Triton, and `causa worker` in a process of its own, all through their public faces."""
+
+    models = ("coder-1", "underlying-1")
 
     def __init__(self, kafka: KafkaServer, triton: TritonServer, folder: Path, **variables: str) -> None:
         self._run = uuid.uuid4().hex[:8]

@@ -1,0 +1,122 @@
+"""The seam between Causa and a model server: requests in, answers out, in their order.
+
+`Model` is what the pipeline needs of any model, whatever it answers; `Endpoint` is one model and version on Triton over
+gRPC. The coder (`stream.coder.model`) and the ranker (`stream.underlying.ranking`) are built on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import grpc
+import numpy as np
+import tritonclient.grpc.aio as triton
+from tritonclient.utils import InferenceServerException
+
+from stream.errors import ModelFault, ModelMisconfigured, ModelUnavailable
+from stream.settings import Triton as TritonSettings
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+Q_contra = TypeVar("Q_contra", contravariant=True)
+A_co = TypeVar("A_co", covariant=True)
+
+
+class Model(Protocol[Q_contra, A_co]):
+    """What the pipeline needs of a model. An answer depends on its own request alone."""
+
+    @property
+    def version(self) -> str:
+        """Name and version as served, written in every result."""
+
+    async def ask(self, requests: Sequence[Q_contra]) -> Sequence[A_co]:
+        """Answers in the requests' order, one for each.
+
+        Raises:
+            ModelUnavailable: no answer in time; trying again may help.
+            ModelMisconfigured: the pinned model or version is not served.
+            ModelFault: an error or nonsense for this request.
+        """
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+
+
+_RETRYABLE = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}
+
+
+def _classified(error: InferenceServerException) -> Exception:
+    """Our error for Triton's; its message may quote input, so only the status is kept."""
+    status = str(error.status() or "").removeprefix("StatusCode.")
+    if status in _RETRYABLE:
+        return ModelUnavailable(f"Triton: {status}")
+    if status == "NOT_FOUND":
+        return ModelMisconfigured("Triton does not serve the pinned model and version")
+    return ModelFault(f"Triton: {status or 'no status'}")
+
+
+class Endpoint:
+    """One model served by Triton over gRPC: one client for a process, one deadline for each request.
+
+    Args:
+        url: host and port.
+        name: the model.
+        version: its pinned version.
+        settings: deadline, TLS.
+    """
+
+    def __init__(self, url: str, name: str, version: str, settings: TritonSettings) -> None:
+        credentials: dict[str, Any] = {}
+        if settings.tls.enabled:
+            tls = settings.tls
+            credentials = {
+                "ssl": True,
+                "root_certificates": str(tls.ca_file) if tls.ca_file else None,
+                "private_key": str(tls.key_file) if tls.key_file else None,
+                "certificate_chain": str(tls.cert_file) if tls.cert_file else None,
+            }
+        # gRPC's own reconnection backs off to two minutes: after an outage that is longer than the outage was.
+        channel = [("grpc.max_reconnect_backoff_ms", 2_000), ("grpc.initial_reconnect_backoff_ms", 200)]
+        limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        self._client = triton.InferenceServerClient(url, channel_args=[*channel, *limits], **credentials)
+        self._name, self._version = name, version
+        self._deadline = settings.deadline_s
+
+    @property
+    def version(self) -> str:
+        """See `Model.version`."""
+        return f"{self._name}-{self._version}"
+
+    async def ready(self) -> bool:
+        """Whether the pinned version is served now."""
+        try:
+            return bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
+        except (InferenceServerException, grpc.RpcError, asyncio.CancelledError):
+            return False
+
+    async def infer(self, columns: Mapping[str, Sequence[str]], outputs: Sequence[str]) -> dict[str, Any]:
+        """Output arrays by name (None for one that is missing) for columns of strings, one row each.
+
+        Raises:
+            ModelUnavailable, ModelMisconfigured, ModelFault: see `Model.ask`.
+        """
+        inputs = []
+        for name, column in columns.items():
+            tensor = triton.InferInput(name, [len(column), 1], "BYTES")
+            tensor.set_data_from_numpy(np.array([c.encode() for c in column], object).reshape(-1, 1))
+            inputs.append(tensor)
+        try:
+            result = await self._client.infer(
+                self._name, inputs, model_version=self._version, client_timeout=self._deadline
+            )
+        except InferenceServerException as error:
+            raise _classified(error) from None
+        except grpc.RpcError as error:
+            raise ModelUnavailable(f"Triton: {type(error).__name__}") from None
+        return {name: result.as_numpy(name) for name in outputs}
+
+    async def close(self) -> None:
+        """See `Model.close`."""
+        await self._client.close()
