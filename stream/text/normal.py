@@ -145,7 +145,7 @@ def normalise(raw: str, hints: Hints = _NO_HINTS, speller: Speller | None = None
     folded, fold_starts, fold_ends = fold_offsets(raw)
     table = abbreviations()
     tokens = tokenise(folded)
-    if _LONE.search(folded):
+    if _LONE.search(" ".join(token.text for token in tokens)):
         tokens = _spaced(tokens, speller, table)
     if speller is not None:
         tokens = _spell(tokens, speller, table)

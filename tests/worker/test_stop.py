@@ -177,7 +177,7 @@ async def block():
 worker = app.Worker.__new__(app.Worker)
 worker._app = SimpleNamespace(stop=block)
 worker._outbox = SimpleNamespace(stop=nothing)
-worker._breaker = SimpleNamespace(close=nothing)
+worker._breakers = (SimpleNamespace(close=nothing),)
 asyncio.run(worker._close(1))
 """
 
