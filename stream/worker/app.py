@@ -7,6 +7,7 @@ is its only batching that does not acknowledge on an exception. The rest is in `
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -63,6 +64,9 @@ class Worker:
         wire = Wire(open_registry(settings.registry, topics))
         wire.warm(("certificates", "coded", "manual", "dead-letters"))
         core = Core(wire, settings)
+        # Lexicon and tables live as long as the process: half a million objects that no collection need look at again.
+        gc.collect()
+        gc.freeze()
         options = settings.worker
         self._models = (TritonModel(triton, settings.triton), TritonRanker(triton, settings.triton))
         self._version = " ".join(model.version for model in self._models)
