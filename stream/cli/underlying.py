@@ -7,10 +7,10 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Annotated, BinaryIO
+from typing import IO, Annotated, BinaryIO, TypeVar
 
 import typer
 
@@ -23,6 +23,7 @@ from stream.underlying import FileForm
 from stream.underlying.ranking import RankModel, SilentRanker
 
 _IN_MEMORY = 16 * 2**20
+T = TypeVar("T")
 
 
 def command(
@@ -48,11 +49,10 @@ def command(
     settings = load()
     with _kept(source) as file:
         if explain:
-            _explain(settings, rules_only, file, explain)
+            utf8_stdout().write(_asked(settings, rules_only, lambda model: _told(model, file, explain)) + "\n")
             return
-        form = observe(FileForm(), _lines(file))
         with opened(output, source) as out:
-            failed = _selected(settings, rules_only, form, file, out)
+            failed = _asked(settings, rules_only, lambda model: _write(model, file, out))
     if failed:
         raise typer.Exit(1)
 
@@ -78,49 +78,41 @@ def _lines(file: BinaryIO) -> Iterator[Row]:
             yield number, line
 
 
-def _selected(settings: Settings, rules_only: bool, form: FileForm, file: BinaryIO, out: IO[str]) -> bool:
-    """Write all answers; whether there were lines that could not be read."""
+def _asked(settings: Settings, rules_only: bool, work: Callable[[RankModel], Awaitable[T]]) -> T:
+    """What `work` makes of the ranker: the configured or the embedded Triton's, a silent one for the rules alone."""
+
+    async def asked(make: Callable[[], RankModel]) -> T:
+        model = make()  # on the loop that it will be asked from
+        try:
+            return await work(model)
+        finally:
+            await model.close()
+
     if rules_only:
-        return asyncio.run(_write(SilentRanker(), form, file, out))
+        return asyncio.run(asked(SilentRanker))
     with triton(settings) as url:
-
-        async def asked() -> bool:
-            return await _write(ranker(url, settings), form, file, out)
-
-        return asyncio.run(asked())
+        return asyncio.run(asked(lambda: ranker(url, settings)))
 
 
-async def _write(model: RankModel, form: FileForm, file: BinaryIO, out: IO[str]) -> bool:
+async def _write(model: RankModel, file: BinaryIO, out: IO[str]) -> bool:
+    """Write all answers; whether there were lines that could not be read."""
     failed = False
-    try:
-        async for answer in Selector(model, form).answers(_lines(file)):
-            failed = failed or "error" in answer
-            out.write(json.dumps(answer, ensure_ascii=False) + "\n")
-    finally:
-        await model.close()
+    async for answer in Selector(model, observe(FileForm(), _lines(file))).answers(_lines(file)):
+        failed = failed or "error" in answer
+        out.write(json.dumps(answer, ensure_ascii=False) + "\n")
     return failed
 
 
-def _explain(settings: Settings, rules_only: bool, file: BinaryIO, wanted: str) -> None:
-    async def told(model: RankModel) -> list[str]:
-        selector = Selector(model, FileForm())
-        try:
-            for _, row in _lines(file):
-                with suppress(InvalidCertificate):  # another line's fault is told where all are answered
-                    fields = mapping(row)
-                    if str(fields.get("certificate_id")) == wanted:
-                        return list(explained(fields, await selector.cause(fields)))
-        finally:
-            await model.close()
-        raise InvalidData(f"no certificate {wanted} in the file", hint="name one of its certificate_id")
+async def _told(model: RankModel, file: BinaryIO, wanted: str) -> str:
+    """One certificate explained.
 
-    if rules_only:
-        lines = asyncio.run(told(SilentRanker()))
-    else:
-        with triton(settings) as url:
-
-            async def asked() -> list[str]:
-                return await told(ranker(url, settings))
-
-            lines = asyncio.run(asked())
-    utf8_stdout().write("\n".join(lines) + "\n")
+    Raises:
+        InvalidData: it is not in the file.
+    """
+    selector = Selector(model, FileForm())
+    for _, row in _lines(file):
+        with suppress(InvalidCertificate):  # another line's fault is told where all are answered
+            fields = mapping(row)
+            if str(fields.get("certificate_id")) == wanted:
+                return "\n".join(explained(fields, await selector.cause(fields)))
+    raise InvalidData(f"no certificate {wanted} in the file", hint="name one of its certificate_id")

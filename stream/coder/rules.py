@@ -219,7 +219,8 @@ class RuleCoder:
                 for p in touched
                 for h in p.cover
             )
-            if not breaks if id(hit) in own else covers_whole and any(p.left or not p.cover for p in touched):
+            takes = not breaks if id(hit) in own else covers_whole and any(p.left or not p.cover for p in touched)
+            if takes:
                 for part in touched:
                     part.taken = True
                     part.cover = [h for h in part.cover if h.last < hit.first or hit.last < h.first]

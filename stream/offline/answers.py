@@ -7,15 +7,14 @@ the text of every entity and the labels of the codes.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import islice
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from stream.certificate import Certificate
 from stream.coding import CodedCertificate, CodedLine, CodedStatus, Origin, coded_json
 from stream.errors import CausaError, CoreFailed, InputError
 from stream.nomenclature import icd10
+from stream.offline.batches import in_order
 from stream.offline.files import Row
 from stream.pipeline.core import Core, Prepared
 from stream.pipeline.models import Models, code
@@ -31,26 +30,12 @@ async def code_rows(rows: Iterable[Row], core: Core, models: Models) -> AsyncIte
     Raises:
         InfrastructureError: a model does not answer, retries included.
     """
-    batches = iter(_chunks(rows))
-    under_way: list[asyncio.Task[list[dict[str, Any]]]] = []
-    try:
-        while True:
-            while len(under_way) < IN_FLIGHT and (batch := next(batches, None)) is not None:
-                under_way.append(asyncio.create_task(_code(batch, core, models)))
-                await asyncio.sleep(0)
-            if not under_way:
-                return
-            for answer in await under_way.pop(0):
-                yield answer
-    finally:
-        for task in under_way:
-            task.cancel()
 
+    async def coded(batch: list[Row]) -> list[dict[str, Any]]:
+        return await _code(batch, core, models)
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, BATCH)):
-        yield chunk
+    async for answer in in_order(rows, coded, size=BATCH, in_flight=IN_FLIGHT):
+        yield answer
 
 
 async def _code(rows: list[Row], core: Core, models: Models) -> list[dict[str, Any]]:
@@ -62,8 +47,9 @@ async def _code(rows: list[Row], core: Core, models: Models) -> list[dict[str, A
 
 
 def _answer(row: Row, prepared: Prepared | InputError, result: CodedCertificate | InputError) -> dict[str, Any]:
-    if isinstance(prepared, InputError) or isinstance(result, InputError):
-        return error_answer(result if isinstance(result, InputError) else InputError("no certificate"), row.number)
+    if isinstance(result, InputError):
+        return error_answer(result, row.number)
+    assert isinstance(prepared, Prepared)  # nothing else is coded
     try:
         return readable(result, prepared.read.certificate)
     except Exception as fault:

@@ -42,13 +42,13 @@ def _fields(line: Line) -> dict[str, Any]:
         raise InvalidCertificate("JSON with a number too long or objects too deep") from None
     if not isinstance(value, dict):
         raise InvalidCertificate("not a JSON object")
-    if "\\u" in text and not _is_unicode(value):
+    if "\\u" in text and not is_unicode(value):
         raise InvalidCertificate("half of a surrogate pair, which is no character")
     return value
 
 
-def _is_unicode(value: object) -> bool:
-    """Whether UTF-8 can hold the strings of `value`: an escape may name half a character."""
+def is_unicode(value: object) -> bool:
+    """Whether UTF-8 can hold the strings of a JSON value: an escape may name half a character."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

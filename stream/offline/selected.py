@@ -6,11 +6,9 @@ while the ranker answers another; no more than those are in memory.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from stream import underlying as selection
@@ -18,6 +16,8 @@ from stream.coding import Underlying
 from stream.errors import InputError, InvalidCertificate
 from stream.nomenclature import icd10
 from stream.offline.answers import error_answer
+from stream.offline.batches import in_order
+from stream.offline.jsonl import is_unicode
 from stream.underlying import together
 from stream.underlying.faults import faults
 from stream.underlying.form import FileForm
@@ -35,7 +35,6 @@ Row = tuple[int, bytes]
 class Read:
     """A line that could be read."""
 
-    number: int
     identifier: str | int | None
     given: tuple[str, ...]
     causes: selection.Causes
@@ -60,20 +59,8 @@ class Selector:
         Raises:
             InfrastructureError: the ranker does not answer, retries included.
         """
-        batches = iter(_chunks(rows))
-        under_way: list[asyncio.Task[list[dict[str, Any]]]] = []
-        try:
-            while True:
-                while len(under_way) < IN_FLIGHT and (batch := next(batches, None)) is not None:
-                    under_way.append(asyncio.create_task(self._batch(batch)))
-                    await asyncio.sleep(0)
-                if not under_way:
-                    return
-                for answer in await under_way.pop(0):
-                    yield answer
-        finally:
-            for task in under_way:
-                task.cancel()
+        async for answer in in_order(rows, self._batch, size=BATCH, in_flight=IN_FLIGHT):
+            yield answer
 
     async def cause(self, fields: dict[str, Any]) -> Underlying:
         """The underlying cause of one certificate.
@@ -89,7 +76,7 @@ class Selector:
         return self._together(considered, ranked, self._tables)
 
     async def _batch(self, rows: list[Row]) -> list[dict[str, Any]]:
-        read = [self._read(number, row) for number, row in rows]
+        read = [self._read(row) for _, row in rows]
         requests = [r.considered.request for r in read if isinstance(r, Read) and r.considered.request]
         rankings = dict(zip(requests, await self._ranker.ask(requests), strict=True))
 
@@ -103,19 +90,19 @@ class Selector:
 
         return [answer(row, item) for row, item in zip(rows, read, strict=True)]
 
-    def _read(self, number: int, row: bytes) -> Read | InputError:
+    def _read(self, row: bytes) -> Read | InputError:
         try:
             fields = mapping(row)
             identifier = fields.get("certificate_id")
             if not isinstance(identifier, str | int | None) or isinstance(identifier, bool):
                 raise InvalidCertificate("certificate_id is no string")
-            if not _writable("".join([str(identifier), *selection.given_codes(fields)])):
+            if not is_unicode([identifier, *selection.given_codes(fields)]):
                 raise InvalidCertificate("half of a surrogate pair, which is no character")
             causes = selection.read_causes(fields)
         except InputError as error:
             return error
         considered = selection.consider(causes, self._tables)
-        return Read(number, identifier, selection.given_codes(fields), causes, considered)
+        return Read(identifier, selection.given_codes(fields), causes, considered)
 
     def _answer(self, item: Read, cause: Underlying) -> dict[str, Any]:
         answer: dict[str, Any] = {
@@ -178,18 +165,3 @@ def explained(fields: dict[str, Any], cause: Underlying) -> Iterator[str]:
 def labels(code: str) -> str:
     """A code with its label."""
     return f"{code} {icd10.load().label(code)}".strip()
-
-
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, BATCH)):
-        yield chunk
-
-
-def _writable(text: str) -> bool:
-    """Whether UTF-8 can hold a text: an escape of JSON may name half a character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

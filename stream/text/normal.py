@@ -22,7 +22,6 @@ True
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from stream.text.abbreviations import Abbreviations, abbreviations
@@ -39,7 +38,6 @@ _SPELT = 5
 """Shortest word that the speller is asked about."""
 _LETTERS = 3
 """Fewest letters of an abbreviation typed with blanks between them."""
-_LONE = re.compile(r"(?<![a-z0-9])[a-z] [a-z] [a-z](?![a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +143,7 @@ def normalise(raw: str, hints: Hints = _NO_HINTS, speller: Speller | None = None
     folded, fold_starts, fold_ends = fold_offsets(raw)
     table = abbreviations()
     tokens = tokenise(folded)
-    if _LONE.search(" ".join(token.text for token in tokens)):
-        tokens = _spaced(tokens, speller, table)
+    tokens = _spaced(tokens, speller, table)
     if speller is not None:
         tokens = _spell(tokens, speller, table)
     single, phrases = table.single, table.phrases

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from stream.errors import InvalidData
-from stream.underlying.codes import Codes, is_code
+from stream.underlying.codes import Codes, is_code, joined
 
 _Spans = tuple[list[str], list[str]]
 _MEMORY = 50_000
@@ -114,20 +114,14 @@ def read_causal(
         effects, tab, causes = row.partition("\t")
         if not tab or not effects or not causes:
             raise InvalidData(f"{table.name}:{number}: not effects and causes")
-        firsts: list[str] = []
-        lasts: list[str] = []
+        found = []
         for word in causes.split(" "):
             pair = words.get(word)
             if pair is None:
                 first, _, last = word.rstrip("?").partition("-")
                 pair = words[word] = first, (last or first) + "~"
-            if firsts and pair[0] <= lasts[-1]:
-                lasts[-1] = max(lasts[-1], pair[1])
-            else:
-                firsts.append(pair[0])
-                lasts.append(pair[1])
-        for effect in effects.split(" "):
-            spans[effect] = firsts, lasts
+            found.append(pair)
+        spans.update(dict.fromkeys(effects.split(" "), joined(found)))
     verdicts: dict[tuple[str, str], bool] = {}
     for effect, cause, verdict, source in overrides:
         if not is_code(effect) or not is_code(cause) or verdict not in ("yes", "no") or not source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 
 from stream.errors import InvalidData
 
@@ -59,14 +60,20 @@ def _spans(words: list[str]) -> tuple[list[str], list[str]]:
             raise InvalidData(f"not a range of codes: {word}")
         # A tilde sorts after every digit: the end of a range takes in its fourth characters.
         spans.append((match[1], (match[2] or match[1]) + "~"))
-    spans.sort()
-    joined: list[tuple[str, str]] = []
-    for first, last in spans:
-        if joined and first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+    return joined(spans)
+
+
+def joined(spans: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """First and last of each range, sorted, those that overlap made one."""
+    firsts: list[str] = []
+    lasts: list[str] = []
+    for first, last in sorted(spans):
+        if firsts and first <= lasts[-1]:
+            lasts[-1] = max(lasts[-1], last)
         else:
-            joined.append((first, last))
-    return [first for first, _ in joined], [last for _, last in joined]
+            firsts.append(first)
+            lasts.append(last)
+    return firsts, lasts
 
 
 def _inside(spans: tuple[list[str], list[str]], code: str) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 
@@ -22,7 +21,6 @@ from stream.worker.asking import HOLD_S, Asker
 from stream.worker.stages import Rarely
 
 log = structlog.get_logger("causa.batch")
-T = TypeVar("T")
 
 
 class BatchProcessor:
@@ -55,37 +53,28 @@ class BatchProcessor:
         began = time.perf_counter()
         metrics.BATCH.observe(len(batch))
         decisions: dict[int, Decision] = {}
-
-        def kept(items: Iterable[tuple[int, T | Decision]], kind: type[T]) -> dict[int, T]:
-            """Those that go on, by place; the others are decided."""
-            going: dict[int, T] = {}
-            for place, item in items:
-                if isinstance(item, kind):
-                    going[place] = item
-                elif isinstance(item, Decision):
-                    decisions[place] = item
-            return going
-
-        prepared = kept([(n, await self._prepare(incoming)) for n, incoming in enumerate(batch)], Prepared)
+        prepared: dict[int, Prepared] = {}
+        for place, incoming in enumerate(batch):
+            ready = await self._prepare(incoming)
+            if isinstance(ready, Decision):
+                decisions[place] = ready
+            else:
+                prepared[place] = ready
         metrics.LATENCY.labels("read").observe(time.perf_counter() - began)
-        places = list(prepared)
         lines = await self._coder.ask(list(prepared.values()), lambda p: p.requests)
         began = time.perf_counter()
         worded: dict[int, Worded] = {}
-        for number, place in enumerate(places):
-            item = prepared[place]
-            if number in lines.rejected:
-                decisions[place] = self._rejected(item)
+        for number, (place, item) in enumerate(prepared.items()):
+            word = self._word(item, None if number in lines.rejected else lines.answers)
+            if isinstance(word, Decision):
+                decisions[place] = word
             else:
-                word = self._core.word(item, lines.answers, self._coder.version, self._clock())
-                worded |= kept([(place, word)], Worded)
+                worded[place] = word
             await _breathe(number)
         metrics.LATENCY.labels("word").observe(time.perf_counter() - began)
-        places = list(worded)
         cases = await self._ranker.ask(list(worded.values()), lambda w: w.requests)
         began = time.perf_counter()
-        for number, place in enumerate(places):
-            one = worded[place]
+        for number, (place, one) in enumerate(worded.items()):
             if number in cases.rejected:
                 decisions[place] = self._rejected(one.prepared)
             else:
@@ -93,6 +82,12 @@ class BatchProcessor:
             await _breathe(number)
         metrics.LATENCY.labels("decide").observe(time.perf_counter() - began)
         return [decisions[place] for place in range(len(batch))]
+
+    def _word(self, item: Prepared, answers: Mapping[LineRequest, LineAnswer] | None) -> Worded | Decision:
+        """Its codes; a dead letter where the model rejects it (no answers) or our own code fails."""
+        if answers is None:
+            return self._rejected(item)
+        return self._core.word(item, answers, self._coder.version, self._clock())
 
     def _rejected(self, item: Prepared) -> Decision:
         error = ModelRejected("the model fails on this certificate alone")

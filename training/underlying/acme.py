@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stream.underlying.causal import Causal
-from stream.underlying.codes import bare
+from stream.underlying.codes import bare, joined
 from training.underlying.certificates import Coded
 
 Range = tuple[str, str, bool]
@@ -83,18 +83,7 @@ def causal_of(rows: Iterable[tuple[str, Range]]) -> Causal:
     spans: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for effect, (first, last, _) in rows:
         spans[effect].append((first, last + "~"))
-    packed: dict[str, tuple[list[str], list[str]]] = {}
-    for effect, pairs in spans.items():
-        firsts: list[str] = []
-        lasts: list[str] = []
-        for first, last in sorted(pairs):
-            if firsts and first <= lasts[-1]:
-                lasts[-1] = max(lasts[-1], last)
-            else:
-                firsts.append(first)
-                lasts.append(last)
-        packed[effect] = firsts, lasts
-    return Causal(packed, {})
+    return Causal({effect: joined(pairs) for effect, pairs in spans.items()}, {})
 
 
 def compare(data: Path, items: Sequence[Coded]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from stream.underlying.codes import bare
-from stream.underlying.together import WEIGHTS, Together, features
+from stream.underlying.together import WEIGHTS, features
 from training.calibrate import fit
 from training.underlying.scoring import Judged
 
@@ -24,14 +24,6 @@ def together(judged: Sequence[Judged]) -> dict[str, float]:
             rows.append(features(one.considered, one.ranked, code))
             right.append(code == bare(one.item.answer))
     return fit(rows, right, _RIDGE)
-
-
-def crossed(judged: Sequence[Judged], folds: int = 5) -> list[tuple[list[Judged], Together]]:
-    """Each fold with the function fitted on the others, to see how well it means what it says."""
-    return [
-        (list(judged[fold::folds]), Together(together([j for i, j in enumerate(judged) if i % folds != fold])))
-        for fold in range(folds)
-    ]
 
 
 def save(weights: dict[str, float], note: str) -> None:

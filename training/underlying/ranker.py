@@ -128,34 +128,6 @@ def lost(network: Network, batch: dict[str, Any]) -> Tensor:
     return -(chances * weight).sum() / weight.sum()
 
 
-def answers(
-    network: Network, found: Sequence[rows.Example], words: Vocabulary
-) -> list[tuple[str, float, dict[str, float]]]:
-    """(best code, its probability, probability of every token's code) of each example, in their order."""
-    module = rows.front()
-    labels = module.Labels(words.record())
-    read = [module.read_row(example.request.row.encode(), labels) for example in found]
-    result: list[tuple[str, float, dict[str, float]]] = [("", 0.0, {})] * len(found)
-    order = sorted(range(len(read)), key=lambda i: len(read[i][1]))
-    for at in range(0, len(order), 256):
-        some = order[at : at + 256]
-        width = next(w for w in module.WIDTHS if w >= len(read[some[-1]][1]))
-        batch = module.stack([read[i][0] for i in some], width, len(some))
-        with torch.no_grad():
-            tokens, listed = network(*(torch.from_numpy(batch[name]) for name in module.NAMES))
-        chances = torch.softmax(torch.cat([tokens, listed], 1).double(), 1).numpy()
-        for row, i in enumerate(some):
-            total: dict[str, float] = {}
-            for code, chance in zip(read[i][1], chances[row], strict=False):
-                total[code] = total.get(code, 0.0) + float(chance)
-            rest = chances[row, width:]
-            best = int(rest.argmax())
-            total[words.answers[best]] = total.get(words.answers[best], 0.0) + float(rest[best])
-            code = max(total, key=lambda c: (total[c], c))
-            result[i] = code, total[code], total
-    return result
-
-
 def export(network: Network, words: Vocabulary, temperature: float, folder: Path) -> None:
     """Write graph, labels and a copy of the front into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
