@@ -1,9 +1,9 @@
-# make demo | test | bench | check | train: Python 3.11 and make are enough, the rest is set up here.
+# make demo | test | bench | check | train | calibrate: Python 3.11 and make are enough, the rest is set up here.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-dev install-train demo test check bench train lock clean
+.PHONY: install install-dev install-train demo test check bench train calibrate lock clean
 
 install: $(VENV)/.online
 install-dev: $(VENV)/.dev
@@ -54,6 +54,11 @@ bench: install-dev
 # Hours on two cores make the model that is committed, minutes a useful one; interrupted, it goes on where it stopped.
 train: install-train
 	$(BIN)/causa train
+
+# After a change of lexicon, rules or models: until then every certificate goes to a person.
+GOLD := samples/gold.jsonl samples/gold_2.jsonl samples/held_out.jsonl
+calibrate: install
+	$(BIN)/causa calibrate $(GOLD) -o stream/targeting/thresholds.yaml
 
 lock:
 	uv pip compile pyproject.toml -q --no-header --python-version 3.11 --generate-hashes -o requirements.lock

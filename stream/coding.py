@@ -145,15 +145,39 @@ class Underlying:
     steps: tuple[str, ...] = ()
 
 
+class Automation(StrEnum):
+    """How far the machine is trusted just now: by its thresholds, by its stricter ones, or not at all."""
+
+    NORMAL = "NORMAL"
+    STRICT = "STRICT"
+    HALTED = "HALTED"
+
+
 @dataclass(frozen=True, slots=True)
 class Targeting:
-    """The route and its reasons; beside them the random audit and its inclusion probability."""
+    """The route and its reasons; beside them the random audit and its inclusion probability.
+
+    Attributes:
+        route: what holds without the audit.
+        reasons: why a person must look; several may hold.
+        audit: whether the certificate was drawn to be coded again, blind.
+        inclusion_probability: probability of that draw.
+        policy: version and hash of policy and thresholds.
+        stratum: stratum of the policy that the certificate fell into.
+        threshold: least confidence for the automatic route there; None where nothing is automatic.
+        certified: whether the threshold was fitted on an office's own audits.
+        automation: how far the machine was trusted at that moment.
+    """
 
     route: Route
     reasons: tuple[Reason, ...] = ()
     audit: bool = False
     inclusion_probability: float = 0.0
     policy: str = ""
+    stratum: str = ""
+    threshold: float | None = None
+    certified: bool = False
+    automation: Automation = Automation.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +204,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class CodedCertificate:
-    """The coded record of one certificate version: one for every valid version, whatever its route."""
+    """The coded record of one certificate version: one for every valid version, whatever its route.
+
+    `unknown` is the share of the text that neither coder could read, 0 to 1.
+    """
 
     certificate_id: str
     version: int
@@ -203,6 +230,7 @@ class CodedCertificate:
     part1: tuple[CodedLine, ...] = ()
     part2: tuple[CodedLine, ...] = ()
     flags: tuple[str, ...] = ()
+    unknown: float = 0.0
     origin: Origin = field(default_factory=Origin)
     received_at: datetime | None = None
 
@@ -269,6 +297,27 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class AutomationChange:
+    """How far the machine is trusted in a stratum from now on; the last change of a scope holds.
+
+    Attributes:
+        scope: stratum of the policy; ``*`` stands for all of them.
+        automation: what holds from now on.
+        why: the alarm's name and figures, or a person's words.
+        who: pseudonym of the person; empty for an alarm.
+        policy: version and hash of the policy then in force.
+        at: when, UTC.
+    """
+
+    scope: str
+    automation: Automation
+    why: str
+    who: str
+    policy: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that could not be coded: its bytes as they came, an error code and where it stood.
 
@@ -289,6 +338,7 @@ _CODED = TypeAdapter(CodedCertificate)
 _TASK = TypeAdapter(ManualTask)
 _DEAD = TypeAdapter(DeadLetter)
 _CORRECTION = TypeAdapter(Correction)
+_CHANGE = TypeAdapter(AutomationChange)
 
 
 def coded_record(coded: CodedCertificate) -> dict[str, Any]:
@@ -341,6 +391,24 @@ def correction_record(correction: Correction) -> dict[str, Any]:
     """Avro mapping of a correction."""
     record: dict[str, Any] = _CORRECTION.dump_python(correction)
     return record
+
+
+def read_correction(value: Any) -> Correction:
+    """Correction from its Avro or JSON mapping."""
+    correction: Correction = _CORRECTION.validate_python(value)
+    return correction
+
+
+def change_record(change: AutomationChange) -> dict[str, Any]:
+    """Avro mapping of a change of automation."""
+    record: dict[str, Any] = _CHANGE.dump_python(change)
+    return record
+
+
+def read_change(value: Any) -> AutomationChange:
+    """Change of automation from its Avro or JSON mapping."""
+    change: AutomationChange = _CHANGE.validate_python(value)
+    return change
 
 
 def _rank(record: CodedCertificate) -> tuple[int, bool, bool, int, datetime, str]:

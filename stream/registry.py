@@ -17,7 +17,7 @@ from stream.compatibility import check
 from stream.errors import InvalidData, RegistryUnavailable, UnknownSchema
 from stream.settings import Registry as RegistrySettings
 
-SUBJECTS = ("certificates", "coded", "manual", "corrections", "alerts", "dead-letters")
+SUBJECTS = ("certificates", "coded", "manual", "corrections", "alerts", "dead-letters", "automation")
 LARGEST_ID = 2**31 - 1
 _SCHEMA_NOT_FOUND = 40403
 Schema = dict[str, Any]

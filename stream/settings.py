@@ -65,6 +65,7 @@ class Topics(BaseModel):
     corrections: str = "corrections"
     alerts: str = "alerts"
     dead_letters: str = "dead-letters"
+    automation: str = "automation"
 
 
 class Kafka(BaseModel):
@@ -174,6 +175,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="key of the audit's draw; empty makes the draw predictable, fit for trials only"
     )
     policy: Path = Path(__file__).resolve().parent / "targeting" / "policy.yaml"
+    thresholds: Path | None = Field(
+        Path(__file__).resolve().parent / "targeting" / "thresholds.yaml",
+        description="made by `causa calibrate`; none at all sends every certificate to a person",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 

@@ -83,18 +83,29 @@ class Endpoint:
         self._client = triton.InferenceServerClient(url, channel_args=[*channel, *limits], **credentials)
         self._name, self._version = name, version
         self._deadline = settings.deadline_s
+        self._stamp: str | None = None
 
     @property
     def version(self) -> str:
-        """See `Model.version`."""
-        return f"{self._name}-{self._version}"
+        """See `Model.version`: name, version and, once the server was asked, the stamp of the weights that it serves."""
+        stamp = f"+{self._stamp}" if self._stamp else ""
+        return f"{self._name}-{self._version}{stamp}"
 
     async def ready(self) -> bool:
         """Whether the pinned version is served now."""
         try:
-            return bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
+            ready = bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
+            if ready:
+                await self._identify()
         except (InferenceServerException, grpc.RpcError, asyncio.CancelledError):
             return False
+        return ready
+
+    async def _identify(self) -> None:
+        """Asks for the stamp of the weights, a parameter of the model's configuration (`training/stamp.py`)."""
+        answer = await self._client.get_model_config(self._name, self._version, client_timeout=self._deadline)
+        parameters = answer.config.parameters
+        self._stamp = parameters["stamp"].string_value if "stamp" in parameters else ""
 
     async def infer(self, columns: Mapping[str, Sequence[str]], outputs: Sequence[str]) -> dict[str, Any]:
         """Output arrays by name (None for one that is missing) for columns of strings, one row each.
@@ -108,12 +119,18 @@ class Endpoint:
             tensor.set_data_from_numpy(np.array([c.encode() for c in column], object).reshape(-1, 1))
             inputs.append(tensor)
         try:
+            if self._stamp is None:
+                await self._identify()
             result = await self._client.infer(
                 self._name, inputs, model_version=self._version, client_timeout=self._deadline
             )
         except InferenceServerException as error:
-            raise _classified(error) from None
+            fault = _classified(error)
+            if not isinstance(fault, ModelFault):
+                self._stamp = None  # whoever answers next may serve other weights
+            raise fault from None
         except grpc.RpcError as error:
+            self._stamp = None
             raise ModelUnavailable(f"Triton: {type(error).__name__}") from None
         return {name: result.as_numpy(name) for name in outputs}
 

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stream.coder.context import CONDITIONS
 from stream.settings import REPOSITORY
 from training import checkpoint
+from training.stamp import stamp
 from training.tokens import LONGEST
 
 FRONT = REPOSITORY / "model_repo" / "coder" / "1" / "model.py"
@@ -66,6 +67,7 @@ def export(model: Path, folder: Path, temperature: float, front: Path = FRONT) -
               "heads": weights.shape.heads, "post": weights.shape.post, "temperature": temperature}  # fmt: skip
     labels |= {key: weights.note[key] for key in TOLD if key in weights.note}
     (folder / "labels.json").write_text(json.dumps(labels, ensure_ascii=False) + "\n", encoding="utf-8")
+    stamp(folder)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from stream.pipeline.models import Models
 from stream.settings import REPOSITORY
 from stream.underlying.ranking import Ranked
 from stream.underlying.request import RankRequest
+from training.stamp import stamp_of
 
 
 class LocalModel:
@@ -29,7 +30,7 @@ class LocalModel:
 
     def __init__(self, folder: Path | None = None, threads: int = 0) -> None:
         folder = folder or REPOSITORY / "model_repo" / "coder" / "1"
-        self.version = f"coder-{folder.name}"
+        self.version = f"coder-{folder.name}+{stamp_of(folder)}"
         self._tagger: Any = front(folder / "model.py").Tagger(folder, threads)
 
     async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
@@ -61,7 +62,7 @@ class LocalRanker:
 
     def __init__(self, folder: Path | None = None, threads: int = 0) -> None:
         folder = folder or REPOSITORY / "model_repo" / "underlying" / "1"
-        self.version = f"underlying-{folder.name}"
+        self.version = f"underlying-{folder.name}+{stamp_of(folder)}"
         self._ranker: Any = front(folder / "model.py").Ranker(folder, threads)
 
     async def ask(self, requests: Sequence[RankRequest]) -> list[Ranked]:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 import stream
 from stream import log
-from stream.cli import code, demo, evaluate, publish, schemas, servers, tail, topics, train, underlying, worker
+from stream.cli import calibrate, code, demo, evaluate, publish, schemas, servers, tail, topics, train, underlying, worker
 from stream.errors import CausaError, InfrastructureError, SetupError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command("tail")(tail.command)
 app.command("code")(code.command)
 app.command("underlying")(underlying.command)
 app.command("evaluate")(evaluate.command)
+app.command("calibrate")(calibrate.command)
 app.command("train")(train.command)
 app.command("demo")(demo.command)
 

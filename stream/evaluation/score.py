@@ -17,6 +17,7 @@ import numpy as np
 from stream.coding import CodedCertificate, CodedLine
 from stream.evaluation.gold import Gold
 from stream.nomenclature import icd10, shortlist
+from stream.nomenclature.agreement import LEVELS, same
 
 BINS = 10
 
@@ -224,13 +225,11 @@ def _certificate(found: Score, gold: Gold, coded: CodedCertificate | None) -> No
             found.misses.append(Miss(gold.id, number, text, tuple(want.elements()), tuple(got.elements()), least))
     found.certificates.add(whole)
     want_cause, cause = gold.underlying, (coded.underlying.code or "") if coded else ""
-    right = cause == want_cause
+    right, three, listed = (same(cause, want_cause, level) for level in LEVELS)
     found.underlying.add(right)
-    found.underlying_three.add(cause[:3] == want_cause[:3])
-    category = shortlist.of(want_cause)
-    same = right or (bool(cause) and category != shortlist.OTHER and shortlist.of(cause) == category)
-    found.underlying_shortlist.add(same)
-    found.causes.setdefault(category, Share()).add(same)
+    found.underlying_three.add(three)
+    found.underlying_shortlist.add(listed)
+    found.causes.setdefault(shortlist.of(want_cause), Share()).add(listed)
     if coded is None:
         why = (gold.error.code,) if gold.error else ("CORE_FAILED",)
         found.misses.append(Miss(gold.id, None, " / ".join(gold.texts), (want_cause,), (), 0.0, why))

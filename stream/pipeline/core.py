@@ -25,6 +25,7 @@ from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
 from stream.coder.vocabulary import speller
 from stream.coding import (
+    Automation,
     CodedCertificate,
     CodedLine,
     CodedStatus,
@@ -42,13 +43,14 @@ from stream.coding import (
     task_record,
 )
 from stream.errors import CoreFailed, InfrastructureError, InputError
-from stream.nomenclature import edits, icd10
+from stream.nomenclature import icd10
 from stream.pipeline.lines import Lines, causes_of, without_nothing
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
-from stream.targeting import certainty, policy
+from stream.targeting import certainty, edits, policy
+from stream.targeting.subject import of_certificate
 from stream.targeting.target import target, unknown_share
 from stream.underlying import together
 from stream.underlying.case import Case
@@ -111,6 +113,10 @@ class Core:
     Args:
         wire: codec of all topics.
         settings: limits, sealing, policy file.
+
+    Attributes:
+        versions: of all that could change an answer, but for the models'.
+        automation: how far the machine is trusted just now, by stratum of the policy; NORMAL where none is named.
     """
 
     def __init__(self, wire: Wire | None, settings: Settings) -> None:
@@ -126,7 +132,8 @@ class Core:
         self._together = together.load()
         self._edits = edits.load()
         self._certainty = certainty.load()
-        self._policy = policy.load(settings.policy)
+        self._policy = policy.load(settings.policy, settings.thresholds)
+        self.automation: Mapping[str, Automation] = {}
         self.versions = Versions(
             software=stream.__version__,
             nomenclature=f"{self._nomenclature.version}+{self._edits.version}",
@@ -231,13 +238,22 @@ class Core:
         unknown = unknown_share([line.normal.raw for line in worded.prepared.read.lines], lines)
         cause = self.selected(worded, ranked)
         cause = replace(cause, confidence=self._certainty(cause, worded.part1, worded.part2, unknown))
-        decision = target(certificate, cause, unknown, self._policy, self._edits, self._audit_key)
+        broken = tuple(edit.id for edit in self._edits.check(certificate, worded.part1, worded.part2, cause))
+        decision = target(
+            of_certificate(certificate, cause, unknown, broken), self._policy, self._edits, self._audit_key,
+            calibrated=self._calibrated(versions), automation=self.automation,
+        )  # fmt: skip
         manual = decision.targeting.route is Route.MANUAL
         status = CodedStatus.PROVISIONAL if manual else CodedStatus.FINAL
         by_rules = all(e.method is Method.RULES for line in lines for e in line.entities)
         modality = Modality.RULES if by_rules and cause.method is Method.RULES else Modality.MODEL
         coded = self._coded(worded.prepared, status, modality, cause, decision.targeting, versions, now)
-        return replace(coded, part1=worded.part1, part2=worded.part2, flags=decision.flags), decision.priority
+        lined = replace(coded, part1=worded.part1, part2=worded.part2, flags=decision.flags, unknown=unknown)
+        return lined, decision.priority
+
+    def _calibrated(self, versions: Versions) -> bool:
+        """Whether the thresholds were fitted to the confidences of these versions."""
+        return not self._policy.thresholds.strangers(versions)
 
     def selected(self, worded: Worded, ranked: Ranked) -> Underlying:
         """The underlying cause by rules and ranker together, with the confidence that the codes alone give it."""
@@ -259,7 +275,8 @@ class Core:
         prepared = worded.prepared
         targeting = coded.targeting
         wanted = coded.status is not CodedStatus.WITHDRAWN and (targeting.route is Route.MANUAL or targeting.audit)
-        blind = targeting.audit and targeting.route is Route.AUTO
+        # Who codes for the audit sees no proposal, whatever the route: else the machine is measured against itself.
+        blind = targeting.audit
         task = ManualTask(
             coded.certificate_id,
             coded.version,

@@ -1,34 +1,88 @@
-"""The targeting policy: a validated, versioned file that the coding office maintains."""
+"""The targeting policy: a validated, versioned file that the coding office maintains, with the thresholds fitted to it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from stream.certificate import Form, Source
 from stream.errors import InvalidData
+from stream.nomenclature.agreement import Level
+from stream.targeting import common
+from stream.targeting.thresholds import NONE, Thresholds, told
+from stream.targeting.thresholds import read as read_thresholds
 
 Category = Annotated[str, Field(pattern=r"^[A-Z]\d\d$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Bound = Annotated[float, Field(gt=0, lt=1)]
+Range = tuple[Category, Category]
 
 
-class CodeRange(BaseModel):
-    """Categories from first to last, and why they are listed."""
+def _ordered(ranges: Iterable[Range]) -> None:
+    if any(first > last for first, last in ranges):
+        raise ValueError("the first category comes after the last")
 
+
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-    codes: tuple[Category, Category]
-    why: str = ""
+
+
+class Promise(_Strict):
+    """How sure the promise is, and what counts as wrong."""
+
+    confidence: Bound = 0.95
+    level: Level = "exact"
+
+
+class Stratum(_Strict):
+    """A stratum, who falls into it, what is promised of it and how often it is audited."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    form: Form | None = None
+    source: Source | None = None
+    under_days: float | None = Field(None, gt=0)
+    codes: tuple[Range, ...] = ()
+    error: Bound
+    audit_rate: Share
 
     @field_validator("codes")
     @classmethod
-    def _in_order(cls, codes: tuple[str, str]) -> tuple[str, str]:
-        if codes[0] > codes[1]:
-            raise ValueError("the first category comes after the last")
+    def _in_order(cls, codes: tuple[Range, ...]) -> tuple[Range, ...]:
+        _ordered(codes)
+        return codes
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it takes some certificates only."""
+        return bool(self.form or self.source or self.under_days or self.codes)
+
+    def holds(self, form: Form, source: Source, age_days: float | None, code: str | None) -> bool:
+        """Whether a certificate falls into it."""
+        if self.form not in (None, form) or self.source not in (None, source):
+            return False
+        if self.under_days is not None and (age_days is None or age_days >= self.under_days):
+            return False
+        return not self.codes or (code is not None and any(a <= code[:3] <= b for a, b in self.codes))
+
+
+class Interest(_Strict):
+    """Causes that a person always sees, and how much one such death presses."""
+
+    codes: Range
+    why: Annotated[str, Field(min_length=1)]
+    alert: Annotated[int, Field(ge=0, le=9)] = 0
+
+    @field_validator("codes")
+    @classmethod
+    def _in_order(cls, codes: Range) -> Range:
+        _ordered([codes])
         return codes
 
     def holds(self, code: str) -> bool:
@@ -36,43 +90,105 @@ class CodeRange(BaseModel):
         return self.codes[0] <= code[:3] <= self.codes[1]
 
 
-class Rules(BaseModel):
+class Rules(_Strict):
     """What the file says; see `policy.yaml` for the meaning of each field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    version: str
-    min_confidence: Share
-    audit_rate: Share
-    mandatory_interest: tuple[CodeRange, ...] = ()
+    version: Annotated[str, Field(min_length=1)]
+    promise: Promise = Promise()
+    strata: Annotated[tuple[Stratum, ...], Field(min_length=1)]
+    strict: Bound = 0.5
+    interest: tuple[Interest, ...] = ()
     infant_days: float = Field(0, ge=0)
-    ill_defined: tuple[CodeRange, ...] = ()
+    rare_below: float = Field(0, ge=0)
+    edits: dict[str, Literal["reject", "warn", "off"]] = {}
     max_unknown_words: Share = 1.0
+    capacity_per_day: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _strata_end(self) -> Rules:
+        names = [stratum.name for stratum in self.strata]
+        if len(set(names)) != len(names):
+            raise ValueError("two strata bear one name")
+        if self.strata[-1].conditional or not all(s.conditional for s in self.strata[:-1]):
+            raise ValueError("the last stratum, and it alone, takes what is left: it has no condition")
+        return self
+
+    def stratum(self, form: Form, source: Source, age_days: float | None, code: str | None) -> Stratum:
+        """The stratum of a certificate."""
+        return next(s for s in self.strata if s.holds(form, source, age_days, code))
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules and what identifies them in results: version and hash of the file."""
+    """The office's rules, the thresholds fitted to them, and what identifies both in results.
+
+    Attributes:
+        rules: what a person maintains.
+        thresholds: what calibration found; where it is out of date, nothing is automatic.
+        version: version of the rules and hash of both files.
+        rare: categories that are rare are those not in this set.
+    """
 
     rules: Rules
+    thresholds: Thresholds
     version: str
+    common: frozenset[str] = frozenset()
+
+    def is_rare(self, code: str) -> bool:
+        """Whether deaths of this cause are rarer than the policy's limit."""
+        return self.rules.rare_below > 0 and code[:3] not in self.common
+
+    def stale(self, stratum: Stratum) -> bool:
+        """Whether the stratum's threshold was fitted to another promise than the one made now."""
+        fitted = self.thresholds.strata.get(stratum.name)
+        promise = self.rules.promise
+        return fitted is None or (fitted.error, fitted.confidence, fitted.level) != (
+            stratum.error, promise.confidence, promise.level,
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=8)
-def load(path: Path) -> Policy:
-    """Policy of a file.
+def load(path: Path, thresholds: Path | None) -> Policy:
+    """Policy of a file, with the thresholds of another; with none, nothing is automatic.
 
     Raises:
-        InvalidData: the file is missing, no YAML, or breaks the schema; the message names the fields.
+        InvalidData: a file is missing, no YAML, or breaks the schema; the message names the fields.
     """
+    text = _text(path)
+    rules = read(text, path.name)
+    fitted = read_thresholds(thresholds) if thresholds else NONE
+    digest = hashlib.blake2b(f"{text}\n{told(fitted)}".encode(), digest_size=4).hexdigest()
+    return Policy(rules, fitted, f"{rules.version}+{digest}", common.at_least(rules.rare_below))
+
+
+def read_file(path: Path) -> Rules:
+    """Rules of a file.
+
+    Raises:
+        InvalidData: see `load`.
+    """
+    return read(_text(path), path.name)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        rules = Rules.model_validate(yaml.safe_load(text))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidData(f"policy {path.name} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InvalidData(f"policy {path.name} is no YAML") from error
+
+
+def read(text: str, name: str = "policy") -> Rules:
+    """Rules of a policy's text.
+
+    Raises:
+        InvalidData: it is no YAML or breaks the schema; the message names the fields.
+    """
+    try:
+        return Rules.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise InvalidData(f"policy {name} is no YAML") from error
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InvalidData(f"policy {path.name}: {faults}") from None
-    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-    return Policy(rules, f"{rules.version}+{digest}")
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'policy'}: {e['msg']}" for e in error.errors())
+        raise InvalidData(f"policy {name}: {faults}") from None

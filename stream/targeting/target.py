@@ -1,21 +1,26 @@
 """Targeting: which certificate is coded automatically, which by a person, and which is drawn for the audit.
 
 The three reasons are kept apart, because only the audit is an unbiased sample: LOW_CONFIDENCE (probability under the
-policy's threshold, or too many unknown words), MANDATORY_INTEREST (a cause that a person always sees) and REJECT (an
-edit is broken, or the underlying cause is ill-defined).
+threshold of its stratum, too many unknown words, or no threshold that holds), MANDATORY_INTEREST (a cause that a person
+always sees) and REJECT (an edit is broken).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from stream.certificate import Certificate
-from stream.coding import CodedLine, Reason, Route, Targeting, Underlying, Why
-from stream.nomenclature.edits import Edits
+from stream.coding import Automation, CodedLine, Reason, Route, Targeting, Why
+from stream.targeting.edits import Edits
 from stream.targeting.policy import Policy
+from stream.targeting.subject import EDIT, Subject
+
+NORMAL: Mapping[str, Automation] = MappingProxyType({})
+"""The machine is trusted by its everyday thresholds in every stratum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,10 @@ class Decision:
 
 
 def unknown_share(texts: Sequence[str], lines: Sequence[CodedLine]) -> float:
-    """Share of the characters written that neither coder could read, 0 to 1."""
+    """Share of the characters written that neither coder could read, 0 to 1, rounded to four places."""
     written = sum(len(t.strip()) for t in texts)
     unknown = sum(u.end - u.start for line in lines for u in line.uncoded if u.why is Why.UNKNOWN_WORDS)
-    return min(1.0, unknown / written) if written else 0.0
+    return round(min(1.0, unknown / written), 4) if written else 0.0
 
 
 def drawn(certificate_id: str, rate: float, key: bytes) -> bool:
@@ -41,54 +46,75 @@ def drawn(certificate_id: str, rate: float, key: bytes) -> bool:
 
 
 def target(
-    certificate: Certificate,
-    underlying: Underlying,
-    unknown: float,
+    subject: Subject,
     policy: Policy,
     edits: Edits,
     audit_key: bytes,
+    *,
+    calibrated: bool = True,
+    automation: Mapping[str, Automation] = NORMAL,
 ) -> Decision:
     """Route of a certificate.
 
     Args:
-        certificate: what was written.
-        underlying: what it was coded to; its confidence is the certificate's.
-        unknown: share of unreadable text.
-        policy: the office's rules.
-        edits: checks of the nomenclature.
+        subject: what is known of it.
+        policy: the office's rules and their thresholds.
+        edits: severity of each edit where the policy does not say otherwise.
         audit_key: key of the audit's hash.
+        calibrated: whether the thresholds were fitted to the versions that coded it.
+        automation: how far the machine is trusted just now, by stratum; NORMAL where none is named.
     """
-    rules = policy.rules
+    rules, code = policy.rules, subject.code
+    stratum = rules.stratum(subject.form, subject.source, subject.age_days, code)
+    fits = calibrated and not policy.stale(stratum)
+    trusted = automation.get(stratum.name, Automation.NORMAL)
+    threshold = policy.thresholds.strata[stratum.name].least(trusted) if fits else None
     reasons: list[Reason] = []
     flags: list[str] = []
-    code = underlying.code
-    low = code is None or underlying.confidence < rules.min_confidence
-    if low or unknown > rules.max_unknown_words:
+    if not fits:
+        flags.append("UNCALIBRATED")
+    elif not policy.thresholds.certified:
+        flags.append("UNCERTIFIED")
+    unreadable = subject.unknown > rules.max_unknown_words
+    if code is None or threshold is None or subject.confidence < threshold or unreadable:
         reasons.append(Reason.LOW_CONFIDENCE)
-        if unknown > rules.max_unknown_words:
-            flags.append("UNKNOWN_WORDS")
-    listed = [r.why for r in rules.mandatory_interest if code and r.holds(code)]
-    if certificate.age_days is not None and certificate.age_days < rules.infant_days:
-        listed.append("infant death")
+    if unreadable:
+        flags.append("UNKNOWN_WORDS")
+    listed = _listed(subject, policy)
     if listed:
         reasons.append(Reason.MANDATORY_INTEREST)
-        flags += [f"INTEREST:{why}" for why in listed]
-    if code:
-        broken = edits.check(code, certificate.sex, certificate.age_days)
-        flags += [f"EDIT:{edit.id}" for edit in broken]
-        ill = any(r.holds(code) for r in rules.ill_defined)
-        if ill:
-            flags.append("ILL_DEFINED")
-        if ill or any(edit.severity == "reject" for edit in broken):
-            reasons.append(Reason.REJECT)
-    audit = drawn(certificate.certificate_id, rules.audit_rate, audit_key)
+        flags += [f"INTEREST:{why}" for why, _ in listed]
+    flags += [EDIT + edit for edit in subject.edits]
+    if any(rules.edits.get(edit, edits.severity(edit)) == "reject" for edit in subject.edits):
+        reasons.append(Reason.REJECT)
+    audit = drawn(subject.certificate_id, stratum.audit_rate, audit_key)
+    route = Route.MANUAL if reasons else Route.AUTO
     targeting = Targeting(
-        Route.MANUAL if reasons else Route.AUTO, tuple(reasons), audit, rules.audit_rate, policy.version
+        route, tuple(reasons), audit, stratum.audit_rate, policy.version, stratum.name, threshold,
+        fits and policy.thresholds.certified, trusted,
+    )  # fmt: skip
+    return Decision(
+        targeting, tuple(flags), priority(max((alert for _, alert in listed), default=0), subject.confidence)
     )
-    return Decision(targeting, tuple(flags), _priority(reasons, underlying))
 
 
-def _priority(reasons: Sequence[Reason], underlying: Underlying) -> float:
-    """Place in the queue, higher first: causes of interest, then uncertainty (a person teaches most there)."""
-    interest = 2.0 if Reason.MANDATORY_INTEREST in reasons else 0.0
-    return round(interest + 1.0 - abs(2 * underlying.confidence - 1.0), 4)
+def _listed(subject: Subject, policy: Policy) -> list[tuple[str, int]]:
+    """Why a person must see it whatever the confidence, and how much that presses."""
+    code = subject.code
+    listed = [(entry.why, entry.alert) for entry in policy.rules.interest if code and entry.holds(code)]
+    if subject.age_days is not None and subject.age_days < policy.rules.infant_days:
+        listed.append(("infant death", 0))
+    if code and policy.is_rare(code):
+        listed.append(("rare cause", 0))
+    return listed
+
+
+def priority(alert: int, confidence: float) -> float:
+    """Place in the queue, higher first: how much the cause presses, then what a person's answer would teach.
+
+    The whole part is the alert level, 0 to 9; the rest is the entropy of the machine's confidence (Shannon, in bits).
+    Among equals the desk takes the oldest first.
+    """
+    p = min(max(confidence, 1e-9), 1 - 1e-9)
+    entropy = -(p * math.log2(p) + (1 - p) * math.log2(1 - p))
+    return alert + round(min(entropy, 0.9999), 4)

@@ -223,6 +223,7 @@ class CachedModel(Stage[K, A]):
         super().__init__(model)
         self._size, self._order = size, order
         self._known: OrderedDict[K, A] = OrderedDict()
+        self._of = model.version
 
     async def ask(self, requests: Sequence[K]) -> list[A]:
         """See `Model.ask`."""
@@ -234,7 +235,14 @@ class CachedModel(Stage[K, A]):
         missing = sorted({request for request in requests if request not in found}, key=self._order)
         metrics.ANSWERS.labels(self._name, "cache").inc(len(requests) - len(missing))
         if missing:
-            for request, answer in zip(missing, await self._model.ask(missing), strict=True):
+            answers = await self._model.ask(missing)
+            if self._of != self.version:
+                # Another version answers now, or the first to answer said its name: what it did not say is forgotten.
+                self._of = self.version
+                self._known.clear()
+                if found:
+                    return await self.ask(requests)
+            for request, answer in zip(missing, answers, strict=True):
                 found[request] = answer
                 if self._size:
                     self._known[request] = answer

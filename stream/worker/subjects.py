@@ -15,4 +15,5 @@ def subject_topics(settings: Settings) -> dict[str, str]:
         "corrections": names.corrections,
         "alerts": names.alerts,
         "dead-letters": names.dead_letters,
+        "automation": names.automation,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from stream.pipeline.core import Core, Prepared, Worded
 from stream.pipeline.record import Decision, Incoming
 from stream.registry import MemoryRegistry, load_schemas
 from stream.settings import Sealing, Settings
+from stream.targeting.thresholds import Found, Threshold, Thresholds
 from stream.underlying.ranking import Ranked, RankModel, SilentRanker
 from stream.wire import Wire
 
@@ -25,7 +27,30 @@ ORIGIN = Origin("certificates", 3, 42)
 SCHEMAS = load_schemas(Settings().registry.schemas)
 WIRE = Wire(MemoryRegistry(SCHEMAS))
 KEYS = {"k1": SecretStr(base64.b64encode(b"1" * 32).decode()), "k2": SecretStr(base64.b64encode(b"2" * 32).decode())}
-PLAIN = Core(WIRE, Settings())
+
+
+def trusting(core: Core, *, audit_rate: float | None = None, coder: str = "memory-1", ranker: str = "none") -> Core:
+    """The core with thresholds that fit the models of the tests, and maybe another rate of audits."""
+    policy, versions = core._policy, core.versions
+    named = {
+        "lexicon": versions.lexicon, "rules": versions.rules, "coder": coder,
+        "underlying": f"{versions.underlying}+{ranker}",
+    }  # fmt: skip
+    found = Found(threshold=0.8)
+    strata = {
+        s.name: Threshold(error=s.error, confidence=0.95, level="exact", n=1_000, normal=found, strict=found)
+        for s in policy.rules.strata
+    }
+    fitted = Thresholds(certified=False, source="tests", made_at=NOW, versions=named, strata=strata)
+    rules = policy.rules
+    if audit_rate is not None:
+        audited = [s.model_copy(update={"audit_rate": audit_rate}) for s in rules.strata]
+        rules = rules.model_copy(update={"strata": tuple(audited)})
+    core._policy = replace(policy, rules=rules, thresholds=fitted)
+    return core
+
+
+PLAIN = trusting(Core(WIRE, Settings()))
 SEALING = Settings(sealing=Sealing(keys=KEYS, active="k1"))
 
 

@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 import stream
 from stream.certificate import Line, Sealed, certificate_record, read_certificate
 from stream.coder.model import MemoryModel
-from stream.coding import CodedStatus, Method, Modality, Route, read_coded, read_dead_letter, read_task
+from stream.coding import Automation, CodedStatus, Method, Modality, Route, read_coded, read_dead_letter, read_task
 from stream.pipeline.core import Core, Prepared, Worded
 from stream.pipeline.record import Incoming
 from stream.sealing import Keyring
-from stream.settings import Limits, Settings
+from stream.settings import REPOSITORY, Limits, Settings
 from stream.underlying.ranking import SILENT, MemoryRanker
 from stream.underlying.together import Together
 from stream.wire import Wire
+from training.stamp import stamp_of
 
-from .core import NOW, ORIGIN, PLAIN, SEALING, WIRE, coded, framed, records, run
+from .core import NOW, ORIGIN, PLAIN, SEALING, WIRE, coded, framed, records, run, trusting
 
 AUTOMATIC: dict[str, Any] = {"part1": ["cancer du pancréas"], "sex": "F", "age": {"value": 78}, "manner": "NATURAL"}
 MANUAL: dict[str, Any] = {"part1": ["pendaison"], "sex": "M", "age": {"value": 40}, "manner": "SUICIDE"}
@@ -69,16 +70,45 @@ def test_a_void_withdraws_whatever_it_repeats(fields: dict[str, Any]) -> None:
     assert found["manual"]["state"] == "NONE" and found["manual"]["certificate"] is None
 
 
-def test_an_audit_is_blind_only_where_nothing_else_brings_the_certificate() -> None:
-    core = Core(WIRE, Settings())
-    core._policy = replace(core._policy, rules=core._policy.rules.model_copy(update={"audit_rate": 1.0}))
+def test_an_audit_is_blind_whatever_else_brings_the_certificate() -> None:
+    core = trusting(Core(WIRE, Settings()), audit_rate=1.0)
     blind = read_task(records(run(framed(**AUTOMATIC), core, MODEL))["manual"])
     assert (blind.state, blind.audit, blind.proposal, blind.reasons) == ("OPEN", True, None, ())
     assert blind.certificate is not None
-    seen = read_task(records(run(framed(**MANUAL), core))["manual"])
-    assert seen.audit and seen.proposal is not None and seen.reasons
+    both = read_task(records(run(framed(**MANUAL), core))["manual"])
+    assert both.audit and both.proposal is None and both.reasons
     void = read_task(records(run(framed(status="VOID"), core))["manual"])
     assert void.state == "NONE" and not void.audit
+
+
+def test_confidences_of_versions_that_no_threshold_was_fitted_to_make_nothing_automatic() -> None:
+    fitted = run(framed(**AUTOMATIC), model=MODEL).coded
+    foreign = run(framed(**AUTOMATIC), trusting(Core(WIRE, Settings()), coder="memory-2"), MODEL).coded
+    assert fitted is not None and foreign is not None
+    assert fitted.targeting.route == "AUTO" and "UNCERTIFIED" in fitted.flags and not fitted.targeting.certified
+    assert foreign.targeting.reasons == ("LOW_CONFIDENCE",) and "UNCALIBRATED" in foreign.flags
+    assert foreign.underlying == fitted.underlying and foreign.targeting.threshold is None
+
+
+def test_a_halted_stratum_goes_to_people_until_it_is_trusted_again() -> None:
+    core = trusting(Core(WIRE, Settings()))
+    routes = []
+    for automation in (Automation.NORMAL, Automation.HALTED, Automation.NORMAL):
+        core.automation = {"rest": automation}
+        coded = run(framed(**AUTOMATIC), core, MODEL).coded
+        assert coded is not None and coded.targeting.automation is automation
+        routes.append(coded.targeting.route.value)
+    assert routes == ["AUTO", "MANUAL", "AUTO"]
+
+
+def test_the_packaged_thresholds_fit_what_is_packaged() -> None:
+    core = Core(None, Settings())
+    served = {name: stamp_of(REPOSITORY / "model_repo" / name / "1") for name in ("coder", "underlying")}
+    versions = replace(
+        core.versions, coder=f"coder-1+{served['coder']}",
+        underlying=f"{core.versions.underlying}+underlying-1+{served['underlying']}",
+    )  # fmt: skip
+    assert core._policy.thresholds.strangers(versions) == (), "run make calibrate"
 
 
 # Dead letters
@@ -188,7 +218,7 @@ def test_sealed_text_moved_to_another_certificate_does_not_open() -> None:
 
 def test_the_same_bytes_give_the_same_answer_but_for_the_moment() -> None:
     for fields in (AUTOMATIC, MANUAL, {"status": "VOID"}):
-        one, other = run(framed(**fields), model=MODEL), run(framed(**fields), Core(WIRE, Settings()), MODEL)
+        one, other = run(framed(**fields), model=MODEL), run(framed(**fields), trusting(Core(WIRE, Settings())), MODEL)
         later = run(framed(**fields), model=MODEL, now=NOW + timedelta(days=1))
         assert one == other
         assert one.coded is not None and later.coded is not None

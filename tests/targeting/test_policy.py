@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from stream.certificate import Form, Source
 from stream.errors import InvalidData
 from stream.settings import Settings
-from stream.targeting.policy import CodeRange, load
+from stream.targeting import thresholds
+from stream.targeting.policy import Interest, Policy, load, read
 
-BASE = 'version: "1"\nmin_confidence: 0.8\naudit_rate: 0.02\n'
+BASE = 'version: "1"\nstrata: [{name: rest, error: 0.05, audit_rate: 0.02}]\n'
 
 
 def written(folder: Path, content: str | bytes) -> Path:
@@ -20,29 +22,66 @@ def written(folder: Path, content: str | bytes) -> Path:
 
 
 def test_the_packaged_policy_reads_and_lists_what_it_must() -> None:
-    rules = load(Settings().policy).rules
-    for code in ("O72.1", "X70", "X99", "Y83.1", "R95.9", "A82.9"):
-        assert any(r.holds(code) and r.why for r in rules.mandatory_interest), code
-    for code in ("R99", "R09.2", "I46.9", "Y34"):
-        assert any(r.holds(code) for r in rules.ill_defined), code
-    assert not any(r.holds("R95.9") for r in rules.ill_defined)
-    assert 0 < rules.min_confidence < 1 and 0 < rules.audit_rate < 0.5 and rules.infant_days >= 28
+    settings = Settings()
+    policy = load(settings.policy, settings.thresholds)
+    for code in ("O72.1", "X70", "X99", "Y83.1", "R95.9", "A82.9", "A39.2", "A48.1", "B05.9", "U04.9"):
+        assert any(entry.holds(code) and entry.why for entry in policy.rules.interest), code
+    assert not any(entry.holds("I21.9") for entry in policy.rules.interest)
+    assert policy.rules.infant_days >= 28 and policy.rules.capacity_per_day > 0
+    assert not policy.is_rare("I21.9") and policy.is_rare("D56.1")
+    assert all(not policy.stale(stratum) for stratum in policy.rules.strata), "run causa calibrate"
 
 
-def test_only_version_and_rates_are_required(tmp_path: Path) -> None:
-    rules = load(written(tmp_path, BASE)).rules
-    assert (rules.mandatory_interest, rules.ill_defined, rules.infant_days, rules.max_unknown_words) == ((), (), 0, 1.0)
+def test_only_version_and_strata_are_required() -> None:
+    rules = read(BASE)
+    assert (rules.interest, rules.edits, rules.infant_days, rules.max_unknown_words) == ((), {}, 0, 1.0)
+    assert (rules.promise.confidence, rules.promise.level, rules.capacity_per_day) == (0.95, "exact", 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "source", "age_days", "code", "stratum"),
+    [
+        ("NEONATAL", "PAPER", 3.0, "P07.3", "newborn"),
+        ("GENERAL", "PAPER", 27.9, "P07.3", "newborn"),
+        ("GENERAL", "PAPER", 28.0, "P07.3", "paper"),
+        ("GENERAL", "ELECTRONIC", None, "X70", "external"),
+        ("GENERAL", "PAPER", 20_000.0, "X70", "paper"),
+        ("GENERAL", "ELECTRONIC", 20_000.0, "I21.9", "rest"),
+        ("GENERAL", "ELECTRONIC", 20_000.0, None, "rest"),
+    ],
+)
+def test_the_first_stratum_that_fits(form: Form, source: Source, age_days: float, code: str, stratum: str) -> None:
+    rules = read(
+        'version: "1"\nstrata:\n'
+        "  - {name: newborn, under_days: 28, error: 0.05, audit_rate: 0.1}\n"
+        "  - {name: paper, source: PAPER, error: 0.05, audit_rate: 0.1}\n"
+        "  - {name: external, codes: [[V01, Y98]], error: 0.05, audit_rate: 0.1}\n"
+        "  - {name: rest, error: 0.05, audit_rate: 0.02}\n"
+    )
+    assert rules.stratum(Form(form), Source(source), age_days, code).name == stratum
+
+
+def test_thresholds_fitted_to_another_promise_are_stale() -> None:
+    settings = Settings()
+    policy = load(settings.policy, settings.thresholds)
+    for asked in ("error: 0.04", "error: 0.05"):
+        rules = read(BASE.replace("error: 0.05", asked))
+        changed = Policy(rules, policy.thresholds, "1+x")
+        assert changed.stale(rules.strata[0]) is (asked != "error: 0.05")
+    without = load(settings.policy, None)
+    assert without.thresholds is thresholds.NONE and without.stale(without.rules.strata[-1])
 
 
 def test_version_follows_the_content(tmp_path: Path) -> None:
     versions = []
     for number, content in enumerate([BASE, BASE, BASE + "# a comment\n"]):
         (tmp_path / str(number)).mkdir()
-        versions.append(load(written(tmp_path / str(number), content)).version)
+        versions.append(load(written(tmp_path / str(number), content), None).version)
     assert versions[0] == versions[1] != versions[2]
     assert all(version.startswith("1+") for version in versions)
 
 
+STRATUM = "{name: rest, error: 0.05, audit_rate: 0.02}"
 FAULTS = {
     "empty": ("", "policy.yaml"),
     "a list": ("- a\n- b\n", "policy.yaml"),
@@ -51,37 +90,51 @@ FAULTS = {
     "not UTF-8": (b"version: \xff\xfe", "no YAML"),
     "no version": (BASE.replace("version", "versoin"), "version"),
     "version of a number": (BASE.replace('"1"', "1"), "version"),
-    "no min_confidence": ('version: "1"\naudit_rate: 0.1\n', "min_confidence"),
-    "confidence above 1": (BASE.replace("0.8", "1.2"), "min_confidence"),
-    "confidence below 0": (BASE.replace("0.8", "-0.1"), "min_confidence"),
-    "confidence not a number": (BASE.replace("0.8", ".nan"), "min_confidence"),
-    "confidence of words": (BASE.replace("0.8", "high"), "min_confidence"),
-    "no audit_rate": ('version: "1"\nmin_confidence: 0.1\n', "audit_rate"),
+    "no strata": ('version: "1"\n', "strata"),
+    "strata of none": ('version: "1"\nstrata: []\n', "strata"),
+    "no error": (BASE.replace("error: 0.05, ", ""), "strata.0.error"),
+    "error of nothing": (BASE.replace("0.05", "0"), "strata.0.error"),
+    "error not a number": (BASE.replace("0.05", ".nan"), "strata.0.error"),
+    "no audit_rate": (BASE.replace(", audit_rate: 0.02", ""), "audit_rate"),
     "audit rate above 1": (BASE.replace("0.02", "2"), "audit_rate"),
+    "name in capitals": (BASE.replace("rest", "REST"), "strata.0.name"),
+    "two of a name": (
+        BASE.replace(STRATUM, STRATUM.replace("0.05", "0.05, source: PAPER") + ", " + STRATUM),
+        "one name",
+    ),
+    "nothing left over": (BASE.replace("0.05", "0.05, form: NEONATAL"), "no condition"),
+    "two without condition": (BASE.replace(STRATUM, STRATUM.replace("rest", "all") + ", " + STRATUM), "no condition"),
+    "unknown form": (BASE.replace("0.05", "0.05, form: LONG"), "strata.0.form"),
+    "stratum backwards": (BASE.replace("0.05", "0.05, codes: [[R99, R00]]"), "strata.0.codes"),
+    "certainty": (BASE + "promise: {confidence: 1.0}\n", "promise.confidence"),
+    "level of two": (BASE + "promise: {level: two}\n", "promise.level"),
     "negative days": (BASE + "infant_days: -1\n", "infant_days"),
     "unknown share above 1": (BASE + "max_unknown_words: 1.5\n", "max_unknown_words"),
-    "unknown field": (BASE + "min_confidance: 0.5\n", "min_confidance"),
-    "range of one": (BASE + "ill_defined: [{codes: [R99]}]\n", "ill_defined.0.codes.1"),
-    "range of three": (BASE + "ill_defined: [{codes: [R00, R50, R99]}]\n", "ill_defined.0.codes"),
-    "range in small letters": (BASE + "ill_defined: [{codes: [r00, R99]}]\n", "ill_defined.0.codes.0"),
-    "range of four characters": (BASE + "ill_defined: [{codes: [R00, R99.9]}]\n", "ill_defined.0.codes.1"),
-    "range backwards": (BASE + "ill_defined: [{codes: [R99, R00]}]\n", "ill_defined.0.codes"),
-    "range with an unknown field": (BASE + "mandatory_interest: [{codes: [A00, A00], because: x}]\n", "because"),
-    "second range at fault": (BASE + "ill_defined: [{codes: [R00, R99]}, {codes: [X, R99]}]\n", "ill_defined.1"),
-    "codes of words": (BASE + "ill_defined: [{codes: all}]\n", "ill_defined.0.codes"),
+    "unknown field": (BASE + "min_confidence: 0.5\n", "min_confidence"),
+    "severity unknown": (BASE + "edits: {SEX_MALE: refuse}\n", "edits.SEX_MALE"),
+    "range of one": (BASE + "interest: [{codes: [R99], why: x}]\n", "interest.0.codes.1"),
+    "range in small letters": (BASE + "interest: [{codes: [r00, R99], why: x}]\n", "interest.0.codes.0"),
+    "range of four characters": (BASE + "interest: [{codes: [R00, R99.9], why: x}]\n", "interest.0.codes.1"),
+    "range backwards": (BASE + "interest: [{codes: [R99, R00], why: x}]\n", "interest.0.codes"),
+    "range without why": (BASE + "interest: [{codes: [R00, R99]}]\n", "interest.0.why"),
+    "alert of ten": (BASE + "interest: [{codes: [A00, A00], why: x, alert: 10}]\n", "interest.0.alert"),
+    "second range at fault": (
+        BASE + "interest: [{codes: [R00, R99], why: x}, {codes: [X, R99], why: x}]\n",
+        "interest.1",
+    ),
 }
 
 
 @pytest.mark.parametrize(("content", "told"), FAULTS.values(), ids=FAULTS.keys())
 def test_fault_is_named(tmp_path: Path, content: str | bytes, told: str) -> None:
     with pytest.raises(InvalidData) as raised:
-        load(written(tmp_path, content))
+        load(written(tmp_path, content), None)
     assert "policy.yaml" in raised.value.message and told in raised.value.message
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"policy none\.yaml cannot be read: No such file"):
-        load(tmp_path / "none.yaml")
+        load(tmp_path / "none.yaml", None)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +142,4 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     [("I20.0", True), ("I25.9", True), ("I22", True), ("I19.9", False), ("I26.0", False), ("J21", False)],
 )
 def test_a_range_holds_its_ends(code: str, inside: bool) -> None:
-    assert CodeRange(codes=("I20", "I25")).holds(code) is inside
+    assert Interest(codes=("I20", "I25"), why="x").holds(code) is inside

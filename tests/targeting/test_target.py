@@ -2,68 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.certificate import read_certificate
-from stream.coding import CodedLine, Reason, Route, Uncoded, Underlying, Why
-from stream.nomenclature import edits
-from stream.targeting.policy import CodeRange, Policy, Rules
-from stream.targeting.target import Decision, drawn, target, unknown_share
+from stream.certificate import Form, Source, read_certificate
+from stream.coding import Automation, CodedLine, Reason, Route, Uncoded, Underlying, Why
+from stream.targeting import edits
+from stream.targeting.policy import Interest, Policy, Rules, Stratum
+from stream.targeting.subject import of_certificate
+from stream.targeting.target import NORMAL, Decision, drawn, priority, target, unknown_share
+from stream.targeting.thresholds import VERSIONED, Found, Threshold, Thresholds
 
 KEY = b"a key of the tests"
+EXTERNAL = Stratum(name="external", codes=(("V01", "Y98"),), error=0.05, audit_rate=0.5)
+REST = Stratum(name="rest", error=0.05, audit_rate=0.02)
+
+
+def threshold(normal: float | None, strict: float | None) -> Threshold:
+    return Threshold(
+        error=0.05,
+        confidence=0.95,
+        level="exact",
+        n=1000,
+        normal=Found(threshold=normal),
+        strict=Found(threshold=strict),
+    )
+
+
+FITTED = Thresholds(
+    certified=True, source="tests", made_at=datetime(2026, 1, 1, tzinfo=UTC), versions=dict.fromkeys(VERSIONED, ""),
+    strata={"external": threshold(0.9, None), "rest": threshold(0.8, 0.95)},
+)  # fmt: skip
 POLICY = Policy(
     Rules(
-        version="1",
-        min_confidence=0.8,
-        audit_rate=0.02,
-        mandatory_interest=(CodeRange(codes=("X60", "X84"), why="suicide"), CodeRange(codes=("O00", "O99"), why="maternal death")),
-        infant_days=365,
-        ill_defined=(CodeRange(codes=("R00", "R94")),),
-        max_unknown_words=0.5,
+        version="1", strata=(EXTERNAL, REST), infant_days=365, max_unknown_words=0.5, rare_below=4,
+        interest=(
+            Interest(codes=("X60", "X84"), why="suicide"), Interest(codes=("O00", "O99"), why="maternal death", alert=6),
+        ),
+        edits={"SUICIDE_CHILD": "warn", "ONLY_UNKNOWN": "off"},
     ),
-    "1+test",
+    FITTED, "1+test", frozenset(["C50", "X70", "R54", "F03", "S72", "C56", "O72", "W19"]),
 )  # fmt: skip
 
 
 def decided(
-    code: str | None = "C50.9", p: float = 0.9, unknown: float = 0.0, key: bytes = KEY, **fields: Any
-) -> Decision:
+    code: str | None = "C50.9", p: float = 0.9, unknown: float = 0.0, key: bytes = KEY, policy: Policy = POLICY,
+    broken: tuple[str, ...] = (), calibrated: bool = True, automation: Mapping[str, Automation] = NORMAL, **fields: Any,
+) -> Decision:  # fmt: skip
     fields = {"certificate_id": "A", "part1": ["x"], "sex": "F", "age": {"value": 70}, **fields}
-    return target(read_certificate(fields), Underlying(code, p), unknown, POLICY, edits.load(), key)
+    subject = of_certificate(read_certificate(fields), Underlying(code, p), unknown, broken)
+    return target(subject, policy, edits.load(), key, calibrated=calibrated, automation=automation)
 
 
+STRICT = {"rest": Automation.STRICT, "external": Automation.STRICT}
 CASES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
     ("nothing", {}, [], []),
     ("just sure enough", {"p": 0.8}, [], []),
     ("unsure", {"p": 0.79}, ["LOW_CONFIDENCE"], []),
+    ("not sure enough for its stratum", {"code": "W19", "p": 0.85}, ["LOW_CONFIDENCE"], []),
+    ("after an alarm", {"p": 0.94, "automation": STRICT}, ["LOW_CONFIDENCE"], []),
+    ("sure enough after an alarm", {"p": 0.95, "automation": STRICT}, [], []),
+    (
+        "a stratum that nothing passes after an alarm",
+        {"code": "W19", "p": 1.0, "automation": STRICT},
+        ["LOW_CONFIDENCE"],
+        [],
+    ),
+    ("an alarm elsewhere", {"p": 0.8, "automation": {"external": Automation.STRICT}}, [], []),
+    ("halted", {"p": 1.0, "automation": {"rest": Automation.HALTED}}, ["LOW_CONFIDENCE"], []),
+    ("coded by other versions", {"p": 1.0, "calibrated": False}, ["LOW_CONFIDENCE"], ["UNCALIBRATED"]),
     ("no cause", {"code": None, "p": 0.0}, ["LOW_CONFIDENCE"], []),
     ("no cause, but sure", {"code": None, "p": 1.0}, ["LOW_CONFIDENCE"], []),
     ("just readable", {"unknown": 0.5}, [], []),
     ("unreadable", {"unknown": 0.51}, ["LOW_CONFIDENCE"], ["UNKNOWN_WORDS"]),
     ("listed", {"code": "X70"}, ["MANDATORY_INTEREST"], ["INTEREST:suicide"]),
+    ("rare", {"code": "D56.1"}, ["MANDATORY_INTEREST"], ["INTEREST:rare cause"]),
     ("infant", {"age": {"value": 364, "unit": "DAYS"}}, ["MANDATORY_INTEREST"], ["INTEREST:infant death"]),
     ("no infant", {"age": {"value": 365, "unit": "DAYS"}}, [], []),
     ("no age", {"age": None}, [], []),
-    ("ill-defined", {"code": "R54", "age": {"value": 90}}, ["REJECT"], ["ILL_DEFINED"]),
-    ("wrong sex", {"sex": "M", "code": "C56"}, ["REJECT"], ["EDIT:SEX_FEMALE"]),
-    ("unknown sex", {"sex": "U", "code": "C56"}, [], []),
-    ("wrong age", {"code": "F03", "age": {"value": 20}}, ["REJECT"], ["EDIT:ADULT_DISEASE"]),
-    ("an injury", {"code": "S72.0"}, ["REJECT"], ["EDIT:INJURY_UNDERLYING"]),
+    ("an edit that rejects", {"broken": ("SEX_FEMALE",)}, ["REJECT"], ["EDIT:SEX_FEMALE"]),
+    ("an edit that warns", {"broken": ("NONSPECIFIC_CAUSE",)}, [], ["EDIT:NONSPECIFIC_CAUSE"]),
+    ("an edit that the office made warn", {"broken": ("SUICIDE_CHILD",)}, [], ["EDIT:SUICIDE_CHILD"]),
+    ("an edit that the office put off", {"broken": ("ONLY_UNKNOWN",)}, [], ["EDIT:ONLY_UNKNOWN"]),
+    ("an edit of old", {"broken": ("NOT_THERE_ANY_MORE",)}, [], ["EDIT:NOT_THERE_ANY_MORE"]),
     (
         "two listed causes",
         {"code": "X70", "age": {"value": 100, "unit": "DAYS"}},
-        ["MANDATORY_INTEREST", "REJECT"],
-        ["INTEREST:suicide", "INTEREST:infant death", "EDIT:SUICIDE_CHILD"],
+        ["MANDATORY_INTEREST"],
+        ["INTEREST:suicide", "INTEREST:infant death"],
     ),
     (
         "everything",
-        {"code": "O72.1", "p": 0.1, "unknown": 0.9, "sex": "M", "age": {"value": 70}},
+        {"code": "O72.1", "p": 0.1, "unknown": 0.9, "broken": ("SEX_FEMALE", "CHILDBEARING_AGE"), "calibrated": False},
         ["LOW_CONFIDENCE", "MANDATORY_INTEREST", "REJECT"],
-        ["UNKNOWN_WORDS", "INTEREST:maternal death", "EDIT:SEX_FEMALE", "EDIT:CHILDBEARING_AGE"],
+        ["UNCALIBRATED", "UNKNOWN_WORDS", "INTEREST:maternal death", "EDIT:SEX_FEMALE", "EDIT:CHILDBEARING_AGE"],
     ),
 ]
 
@@ -74,15 +112,38 @@ def test_reasons_and_what_explains_them(fields: dict[str, Any], reasons: list[st
     assert [reason.value for reason in found.targeting.reasons] == reasons
     assert list(found.flags) == flags
     assert found.targeting.route is (Route.MANUAL if reasons else Route.AUTO)
-    assert found.targeting.policy == "1+test" and found.targeting.inclusion_probability == 0.02
+    stratum = POLICY.rules.stratum(Form.GENERAL, Source.ELECTRONIC, 1e4, fields.get("code", "C50.9"))
+    assert found.targeting.policy == "1+test" and found.targeting.stratum == stratum.name
+    assert found.targeting.inclusion_probability == stratum.audit_rate
 
 
-def test_queue_puts_interest_first_then_what_is_least_certain() -> None:
+def test_a_result_tells_what_it_was_held_against() -> None:
+    plain, halted = decided().targeting, decided(automation={"rest": Automation.HALTED}).targeting
+    assert (plain.threshold, plain.certified, plain.automation) == (0.8, True, Automation.NORMAL)
+    assert (halted.threshold, halted.automation) == (None, Automation.HALTED)
+    foreign = decided(calibrated=False).targeting
+    assert (foreign.threshold, foreign.certified) == (None, False)
+
+
+def test_thresholds_without_an_office_s_audits_mark_every_result() -> None:
+    home = replace(POLICY, thresholds=FITTED.model_copy(update={"certified": False}))
+    for fields in (case[1] for case in CASES):
+        found = decided(policy=home, **fields)
+        assert not found.targeting.certified
+        assert ("UNCERTIFIED" in found.flags) is ("UNCALIBRATED" not in found.flags)
+
+
+def test_queue_puts_what_presses_first_then_what_is_least_certain() -> None:
     ordered = [
-        decided("X70", 0.5), decided("X70", 0.99), decided(p=0.5), decided(p=0.7), decided(p=0.1), decided(p=0.99)
+        decided("O72.1", 0.5), decided("O72.1", 0.99), decided(p=0.5), decided("X70", p=0.7), decided(p=0.1), decided(p=0.99)
     ]  # fmt: skip
     priorities = [found.priority for found in ordered]
     assert priorities == sorted(priorities, reverse=True) and len(set(priorities)) == len(priorities)
+
+
+@given(st.integers(0, 8), st.floats(0, 1), st.floats(0, 1))
+def test_no_uncertainty_outweighs_what_presses(alert: int, low: float, high: float) -> None:
+    assert priority(alert + 1, low) >= alert + 1 > priority(alert, high) >= alert
 
 
 # The audit
@@ -106,7 +167,7 @@ def test_draw_has_its_rate(rate: float) -> None:
 
 def test_draw_does_not_know_the_route() -> None:
     audited = next(f"c{n}" for n in range(2_000) if drawn(f"c{n}", 0.02, KEY))
-    passed = next(f"c{n}" for n in range(2_000) if not drawn(f"c{n}", 0.02, KEY))
+    passed = next(f"c{n}" for n in range(2_000) if not drawn(f"c{n}", 0.5, KEY))
     for fields in (case[1] for case in CASES):
         assert decided(**{**fields, "certificate_id": audited}).targeting.audit
         assert not decided(**{**fields, "certificate_id": passed}).targeting.audit
@@ -158,7 +219,7 @@ def test_a_person_sees_whatever_has_a_reason(
     targeting = found.targeting
     assert (targeting.route is Route.MANUAL) == bool(targeting.reasons)
     assert len(set(targeting.reasons)) == len(targeting.reasons)
-    assert 0.0 <= found.priority <= 3.0
+    assert 0.0 <= found.priority < 10.0
     if targeting.route is Route.AUTO:
         assert code is not None and p >= 0.8 and unknown <= 0.5
     if Reason.REJECT in targeting.reasons or Reason.MANDATORY_INTEREST in targeting.reasons:

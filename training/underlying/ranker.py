@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from training.export import halve
+from training.stamp import stamp
 from training.underlying import rows
 from training.underlying.network import Network, Shape
 from training.underlying.rows import Row, Vocabulary
@@ -146,3 +147,4 @@ def export(network: Network, words: Vocabulary, temperature: float, folder: Path
     (folder / "labels.json").write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
     if folder != rows.FRONT.parent:
         shutil.copyfile(rows.FRONT, folder / "model.py")
+    stamp(folder)
