@@ -18,7 +18,8 @@
     │   ├── ModelMisconfigured  the pinned model or version is not served
     │   ├── ModelFault          the model answers with an error or with nonsense (wrong shape, no number)
     │   ├── RegistryUnavailable the schema registry does not answer
-    │   └── BrokerUnavailable   Kafka does not answer
+    │   ├── BrokerUnavailable   Kafka does not answer
+    │   └── SkippedRecords      a partition was delivered with records missing: the process must start again
     └── SetupError              a person must act: one line and a hint on the screen, exit status 2
         ├── InvalidSettings     settings that contradict one another
         ├── InvalidData         a lexicon, rule or policy file that does not pass its validation
@@ -149,6 +150,12 @@ class BrokerUnavailable(InfrastructureError):
     """Kafka does not answer."""
 
     code = "BROKER_UNAVAILABLE"
+
+
+class SkippedRecords(InfrastructureError):
+    """A partition was delivered with records missing in between; going on would lose them."""
+
+    code = "SKIPPED_RECORDS"
 
 
 class SetupError(CausaError):

@@ -56,6 +56,11 @@ ALLOWED = frozenset(
         "exception_at",
         "retry",
         "open",
+        "scope",
+        "automation",
+        "why",
+        "who",
+        "at",
     ]
 )
 HIDDEN = "[hidden]"

@@ -18,7 +18,29 @@ MODEL_ERRORS = Counter("causa_model_errors_total", "Failed requests to a model",
 ANSWERS = Counter(
     "causa_answers_total", "Answers to lines and to certificates, by where they came from", ["model", "origin"]
 )
+TRANSACTIONS = Counter("causa_transactions_total", "Transactions of input partitions, by how they ended", ["end"])
+REPEATED = Counter("causa_repeated_total", "Records read again after their results were committed; not written twice")
 BREAKER = Gauge("causa_breaker_open", "1 while a model's circuit breaker holds the stream", ["model"])
+AUTOMATION = Gauge("causa_automation", "How far the machine is trusted: 0 normal, 1 strict, 2 halted", ["stratum"])
+EVIDENCE = Gauge(
+    "causa_promise_evidence", "Evidence that a promise is broken; the alarm is at 1 / (1 - confidence)", ["stratum"]
+)
+DRIFT = Gauge("causa_drift_mean", "Recent mean of what is watched for drift", ["source", "measure"])
+ALARMS = Counter("causa_alarms_total", "Alarms and warnings while the watch runs", ["alarm", "action"])
+
+# What `causa quality --watch` measures; `bound` is value, low or high.
+AGREEMENT = Gauge(
+    "causa_audit_agreement", "Share of certificates on which machine and people agree", ["level", "part", "bound"]
+)
+PROMISE = Gauge("causa_promised_error", "Share wrong that is promised at most", ["stratum"])
+AUTOMATIC_ERROR = Gauge("causa_automatic_error", "Share wrong that the audit tells", ["stratum", "bound"])
+VERDICT = Gauge("causa_promise_verdict", "1 kept, 0 not yet proven, -1 broken", ["stratum"])
+DEATHS = Gauge("causa_deaths", "Deaths by category of the European shortlist", ["category", "figure"])
+CERTIFICATES = Gauge("causa_certificates", "Certificates by who gave the official cause", ["modality"])
+DELAY = Gauge("causa_delay_seconds", "From receipt to the first, or to the official cause", ["until", "quantile"])
+OPEN_TASKS = Gauge("causa_open_tasks", "Certificates that wait for a person", ["kind"])
+OLDEST_TASK = Gauge("causa_oldest_task_seconds", "How long the oldest of them has waited")
+AWAITED_AUDITS = Gauge("causa_awaited_audits", "Certificates drawn by the audit that nobody has decided")
 
 
 def serve(port: int) -> None:

@@ -131,6 +131,9 @@ class Worker(BaseModel):
     """The coding worker."""
 
     group: str = "causa"
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once", description="results and offsets in one transaction, or offsets behind results"
+    )
     instance: str = Field("", description="static membership id; empty for a dynamic member")
     batch_max: int = Field(64, ge=1, description="certificates in a micro-batch")
     batch_wait_s: float = Field(0.05, gt=0, description="longest wait for a batch to fill")

@@ -21,6 +21,7 @@ from stream.registry import MemoryRegistry, load_schemas
 from stream.settings import Breaker, Retry, Settings
 from stream.wire import Wire
 from stream.worker.batch import BatchProcessor
+from stream.worker.courier import AtLeastOnce
 from stream.worker.flow import Flow
 from stream.worker.outbox import MemoryOutbox
 from stream.worker.stages import BreakerModel, Rarely, RetryingModel
@@ -65,7 +66,7 @@ async def test_a_refusing_broker_is_told_with_its_reason_once() -> None:
         async def process(self, batch: Any) -> list[Decision]:
             return [Decision(one, ()) for one in batch]
 
-    flow, done = Flow(Processor(), Broker(), 1, retry_s=0.001), asyncio.Event()  # type: ignore[arg-type]
+    flow, done = Flow(Processor(), AtLeastOnce(Broker(), retry_s=0.001), 1), asyncio.Event()  # type: ignore[arg-type]
     courier = flow.start()
     with capture_logs() as logs:
         await flow.put([incoming()], done.set)

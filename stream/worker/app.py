@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
@@ -25,6 +25,7 @@ from mode.threads import ServiceThread
 
 from stream import kafka, metrics
 from stream import topics as declared_topics
+from stream.automation import KafkaChanges, Trust
 from stream.coder.model import CANARY, TritonModel, by_length
 from stream.coding import Origin
 from stream.errors import InvalidSettings
@@ -32,14 +33,18 @@ from stream.pipeline.core import Core
 from stream.pipeline.record import Incoming
 from stream.registry import open_registry
 from stream.settings import Settings
+from stream.targeting import policy
 from stream.underlying import ranking
 from stream.underlying.ranking import TritonRanker
 from stream.wire import Wire
 from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
+from stream.worker.courier import AtLeastOnce, Courier, ExactlyOnce
 from stream.worker.flow import Flow
 from stream.worker.outbox import KafkaOutbox
 from stream.worker.subjects import subject_topics
+from stream.worker.transactions import KafkaTransactions
+from stream.worker.trust import TrustKeeper
 
 log = structlog.get_logger("causa.worker")
 READY_POLL_S = 0.5
@@ -62,8 +67,8 @@ class Worker:
         self._settings = settings
         topics = subject_topics(settings)
         wire = Wire(open_registry(settings.registry, topics))
-        wire.warm(("certificates", "coded", "manual", "dead-letters"))
-        core = Core(wire, settings)
+        wire.warm(("certificates", "coded", "manual", "dead-letters", "automation"))
+        self._core = core = Core(wire, settings)
         # Lexicon and tables live as long as the process: half a million objects that no collection need look at again.
         gc.collect()
         gc.freeze()
@@ -75,11 +80,27 @@ class Worker:
         ranker = Guarded(self._models[1], options, ranking.CANARY, ranking.by_size)
         self._breakers = (coder.breaker, ranker.breaker)
         self._options = kafka.client_options(settings, bootstrap)
-        self._outbox = KafkaOutbox(topics, self._options)
-        self._flow = Flow(BatchProcessor(core, coder.asker(), ranker.asker()), self._outbox, options.in_flight)
+        self._courier = _courier(settings, topics, self._options)
+        self._strata = [s.name for s in policy.load(settings.policy, settings.thresholds).rules.strata]
+        changes = KafkaChanges(wire, topics["automation"], self._options)
+        self._trust = TrustKeeper(changes, self._strata, self._trusted)
+        self._flow = Flow(BatchProcessor(core, coder.asker(), ranker.asker()), self._courier, options.in_flight)
         self._app = faust_app(settings, bootstrap)
-        source = self._app.topic(topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw")
+        # Without acknowledgements Faust commits nothing: offsets move inside the transactions.
+        source = self._app.topic(
+            topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw",
+            acks=options.delivery == "at_least_once",
+        )  # fmt: skip
+        self._app.on_partitions_revoked.connect(self._revoked)
         self._app.agent(source, concurrency=1, name="coder")(self._code)
+
+    def _trusted(self, trust: Trust) -> None:
+        """From the next certificate on."""
+        self._core.automation = trust.over(self._strata)
+
+    async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
+        """Faust lets go of partitions, all of them at each rebalance: those that come back are begun anew."""
+        self._courier.lose({place.partition for place in revoked})
 
     async def _code(self, stream: Any) -> None:
         """The agent: batches of raw events into the flow."""
@@ -126,8 +147,10 @@ class Worker:
         absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
         if absent:
             raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
+        # Before the group is joined: no certificate is coded by a worker that does not know how far it is trusted.
+        await self._trust.start()
         await self._model_ready()
-        await self._outbox.start()
+        await self._courier.start()
 
     async def _model_ready(self) -> None:
         """Wait for the pinned models; the group is joined only then, so that no partition waits on a cold start."""
@@ -151,7 +174,7 @@ class Worker:
         blocked = threading.Timer(LAST_RESORT_S + BLOCKED_S, _leave_blocked, (status,))
         blocked.daemon = True
         blocked.start()
-        ends = (self._app.stop(), self._outbox.stop(), *(breaker.close() for breaker in self._breakers))
+        ends = (self._app.stop(), self._courier.stop(), self._trust.close(), *(breaker.close() for breaker in self._breakers))
         parts = [asyncio.create_task(part) for part in ends]
         done, late = await asyncio.wait(parts, timeout=LAST_RESORT_S)
         for part in late:
@@ -161,6 +184,14 @@ class Worker:
             if (fault := part.exception()) is not None:
                 log.warning("a connection did not close cleanly", exc_info=fault)
         blocked.cancel()
+
+
+def _courier(settings: Settings, topics: Mapping[str, str], options: Mapping[str, Any]) -> Courier:
+    """How results go out, as the settings say."""
+    if settings.worker.delivery == "at_least_once":
+        return AtLeastOnce(KafkaOutbox(topics, options))
+    group, inputs = settings.worker.group, (topics["certificates"],)
+    return ExactlyOnce(lambda partition: KafkaTransactions(inputs, partition, group, topics, options))
 
 
 def leave(status: int) -> NoReturn:

@@ -12,24 +12,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
-
-from stream import metrics
-from stream.errors import BrokerUnavailable
+from stream import failpoints, metrics
 from stream.pipeline.record import Decision, Incoming
 from stream.worker.batch import BatchProcessor
-from stream.worker.outbox import Outbox
-from stream.worker.stages import Rarely
+from stream.worker.courier import Courier, Parcel
 
-log = structlog.get_logger("causa.flow")
 Acknowledge = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     task: asyncio.Task[list[Decision]]
+    parcel: Parcel
     acknowledge: Acknowledge
     began: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    batch: _Batch
+    decisions: Sequence[Decision]
+    delivery: asyncio.Task[bool]
 
 
 class Flow:
@@ -37,25 +40,25 @@ class Flow:
 
     Args:
         processor: codes a batch.
-        outbox: writes decisions.
+        courier: brings results to the broker.
         in_flight: most batches under way.
-        retry_s: wait before a refused delivery is tried again, seconds.
     """
 
-    def __init__(self, processor: BatchProcessor, outbox: Outbox, in_flight: int, *, retry_s: float = 1.0) -> None:
+    def __init__(self, processor: BatchProcessor, courier: Courier, in_flight: int) -> None:
         self._processor = processor
-        self._outbox = outbox
+        self._courier = courier
         self._slots = asyncio.Semaphore(in_flight)
-        self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
-        self._retry_s = retry_s
-        self._courier: asyncio.Task[None] | None = None
-        self._refused = Rarely()
+        self._coding: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._leaving: asyncio.Queue[_Leaving] = asyncio.Queue()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self.closing = False
 
     def start(self) -> asyncio.Task[None]:
         """Begin to deliver; the task ends only by cancellation or by a fault that must end the process."""
-        self._courier = asyncio.create_task(self._deliver_all(), name="courier")
-        return self._courier
+        self._task = asyncio.create_task(self._run(), name="flow")
+        return self._task
 
     async def put(self, batch: Sequence[Incoming], acknowledge: Acknowledge) -> None:
         """Give a batch in; waits while too many are under way, for ever once the flow is closing.
@@ -68,36 +71,45 @@ class Flow:
         if self.closing:
             await asyncio.Event().wait()  # what is not begun is left to the next owner of the partition
         metrics.IN_FLIGHT.inc()
+        self._under_way += 1
+        self._idle.clear()
+        parcel = self._courier.open(batch)
         task = asyncio.create_task(self._processor.process(batch))
-        self._queue.put_nowait(_Batch(task, acknowledge, time.perf_counter()))
+        self._coding.put_nowait(_Batch(task, parcel, acknowledge, time.perf_counter()))
 
-    async def _deliver_all(self) -> None:
+    async def _run(self) -> None:
+        both = [asyncio.create_task(self._send_all()), asyncio.create_task(self._finish_all())]
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in both:
+                task.cancel()
+
+    async def _send_all(self) -> None:
+        """Each batch leaves when it is coded and those before it have left; it need not have arrived."""
         while True:
-            batch = await self._queue.get()
+            batch = await self._coding.get()
             decisions = await batch.task
-            await self._deliver(decisions)
-            batch.acknowledge()
-            _count(decisions)
-            metrics.LATENCY.labels("total").observe(time.perf_counter() - batch.began)
+            await failpoints.reach("after-inference")
+            self._leaving.put_nowait(
+                _Leaving(batch, decisions, asyncio.create_task(batch.parcel.deliver(decisions), name="parcel"))
+            )
+
+    async def _finish_all(self) -> None:
+        while True:
+            leaving = await self._leaving.get()
+            batch = leaving.batch
+            if await leaving.delivery:
+                batch.acknowledge()
+                _count(leaving.decisions)
+                metrics.LATENCY.labels("total").observe(time.perf_counter() - batch.began)
             metrics.IN_FLIGHT.dec()
             self._slots.release()
-            self._queue.task_done()
-
-    async def _deliver(self, decisions: Sequence[Decision]) -> None:
-        """Deliver until the broker has all of it. What a first try wrote is written again: at least once."""
-        while True:
-            try:
-                await self._outbox.deliver(decisions)
-                return
-            except BrokerUnavailable as error:
-                if self._refused.due(error.code):
-                    log.warning(
-                        "held: the broker does not take the results",
-                        code=error.code,
-                        reason=error.message,
-                        batch=len(decisions),
-                    )
-                await asyncio.sleep(self._retry_s)
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def drain(self, seconds: float) -> bool:
         """Take nothing more and finish what is under way.
@@ -107,15 +119,23 @@ class Flow:
         """
         self.closing = True
         try:
-            await asyncio.wait_for(self._queue.join(), seconds)
+            if self._under_way:
+                await asyncio.wait_for(self._idle.wait(), seconds)
             return True
         except TimeoutError:
             return False
         finally:
-            if self._courier is not None:
-                self._courier.cancel()
-            while not self._queue.empty():
-                self._queue.get_nowait().task.cancel()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Drop what is under way: it was not acknowledged, and will be read again."""
+        self.closing = True
+        if self._task is not None:
+            self._task.cancel()
+        while not self._coding.empty():
+            self._coding.get_nowait().task.cancel()
+        while not self._leaving.empty():
+            self._leaving.get_nowait().delivery.cancel()
 
 
 def _count(decisions: Sequence[Decision]) -> None:

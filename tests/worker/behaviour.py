@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stream.certificate import Certificate, Status
-from stream.coding import Origin, read_coded, read_dead_letter, read_task
+from stream.automation import ALL
+from stream.certificate import Certificate, Status, utc_now
+from stream.coding import Automation, AutomationChange, Origin, Route, read_coded, read_dead_letter, read_task
 from worker.certificates import Spoiled, samples, spoiled, words
 from worker.worlds import Record, World
 
@@ -163,3 +164,35 @@ class WorkerBehaviour:
         await world.start()
         await world.settled()
         nothing_lost(world, good, duplicates=False)
+
+    async def test_a_worker_obeys_what_is_said_of_its_automation_from_its_first_certificate_on(
+        self, world: World
+    ) -> None:
+        good = samples()
+        trusted, stopped, restored = good[:20], good[20:40], good[40:60]
+
+        async def coded(certificates: Sequence[Certificate]) -> set[tuple[Automation, Route]]:
+            await world.publish(world.record(c) for c in certificates)
+            await world.settled()
+            ids = {c.certificate_id for c in certificates}
+            records = [read_coded(world.wire.decode("coded", w.value)) for w in world.results["coded"]]
+            return {(r.targeting.automation, r.targeting.route) for r in records if r.certificate_id in ids}
+
+        async def said(automation: Automation, who: str, times: int) -> None:
+            await world.announce(AutomationChange(ALL, automation, f"drill {automation}", who, "p", utc_now()))
+            await world.until(lambda w: w.log().count(f"drill {automation}") == times)
+
+        await world.start()
+        assert {automation for automation, _ in await coded(trusted)} == {Automation.NORMAL}
+        await said(Automation.HALTED, "p1", 1)
+        assert await coded(stopped[:10]) == {(Automation.HALTED, Route.MANUAL)}
+        # An alarm lowers; what it says of less is nothing, and a worker that starts knows before it codes.
+        await world.announce(AutomationChange(ALL, Automation.STRICT, "drill stray", "", "p", utc_now()))
+        assert await world.terminate() == 0
+        await world.start()
+        assert await coded(stopped[10:]) == {(Automation.HALTED, Route.MANUAL)}
+        await said(Automation.NORMAL, "p1", 1)
+        assert {automation for automation, _ in await coded(restored)} == {Automation.NORMAL}
+        assert "drill stray" not in world.log()
+        assert await world.terminate() == 0
+        secrets_kept(world, good)

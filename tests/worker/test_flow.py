@@ -12,6 +12,7 @@ from stream import metrics
 from stream.coding import Origin
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Incoming, Outgoing
+from stream.worker.courier import AtLeastOnce
 from stream.worker.flow import Flow
 from stream.worker.outbox import MemoryOutbox
 
@@ -46,7 +47,7 @@ class World:
     def __init__(self, in_flight: int = 3) -> None:
         self.processor, self.outbox = Handmade(), MemoryOutbox()
         self.acknowledged: list[int] = []
-        self.flow = Flow(self.processor, self.outbox, in_flight, retry_s=0.001)  # type: ignore[arg-type]
+        self.flow = Flow(self.processor, AtLeastOnce(self.outbox, retry_s=0.001), in_flight)  # type: ignore[arg-type]
         self.courier = self.flow.start()
 
     async def put(self, number: int) -> None:
@@ -207,7 +208,7 @@ async def test_only_a_refusal_is_tried_again() -> None:
             raise ZeroDivisionError
 
     outbox, processor = Broken(), Handmade()
-    flow = Flow(processor, outbox, 1)  # type: ignore[arg-type]
+    flow = Flow(processor, AtLeastOnce(outbox), 1)  # type: ignore[arg-type]
     courier = flow.start()
     processor.finish(0)
     await flow.put([Incoming(None, None, Origin("t", 0, 0))], lambda: None)

@@ -176,7 +176,8 @@ async def block():
     time.sleep(60)  # as Faust does, which joins its threads in the loop
 worker = app.Worker.__new__(app.Worker)
 worker._app = SimpleNamespace(stop=block)
-worker._outbox = SimpleNamespace(stop=nothing)
+worker._courier = SimpleNamespace(stop=nothing)
+worker._trust = SimpleNamespace(close=nothing)
 worker._breakers = (SimpleNamespace(close=nothing),)
 asyncio.run(worker._close(1))
 """

@@ -27,9 +27,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from stream import log, topics
+from stream.automation import KafkaAnnouncer, MemoryChanges, MemoryTopic, Trust
 from stream.certificate import Certificate, certificate_record
 from stream.coder.model import CANARY, MemoryModel, by_length
-from stream.coding import Origin
+from stream.coding import AutomationChange, Origin
 from stream.embedded.kafka import KafkaServer
 from stream.embedded.process import State
 from stream.embedded.triton import TritonServer
@@ -38,15 +39,18 @@ from stream.pipeline.core import Core
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.registry import LocalRegistry
 from stream.settings import REPOSITORY, Breaker, Retry, Settings, Worker
+from stream.targeting import policy
 from stream.triton import A, Model, Q
 from stream.underlying import ranking
 from stream.underlying.ranking import MemoryRanker
 from stream.wire import Wire
 from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
+from stream.worker.courier import AtLeastOnce
 from stream.worker.flow import Flow
 from stream.worker.outbox import MemoryOutbox
 from stream.worker.subjects import subject_topics
+from training.stamp import stamp_of
 
 LIMIT_S = 60.0
 WRITTEN = ("coded", "manual", "dead-letters")
@@ -103,6 +107,10 @@ class World(ABC):
     @abstractmethod
     async def revive_model(self) -> None:
         """Start it again."""
+
+    @abstractmethod
+    async def announce(self, change: AutomationChange) -> None:
+        """Write a change of automation."""
 
     @abstractmethod
     async def poll(self) -> None:
@@ -190,6 +198,8 @@ class MemoryWorld(World):
     def __init__(self) -> None:
         super().__init__(Wire(LocalRegistry(REPOSITORY / "schemas")))
         self._core = Core(self.wire, Settings())
+        self._strata = [s.name for s in policy.load(Settings().policy, Settings().thresholds).rules.strata]
+        self._automation = MemoryTopic()
         self._source: list[Incoming] = []
         self._ends = [0] * self.PARTITIONS
         self._committed = 0
@@ -216,13 +226,21 @@ class MemoryWorld(World):
         return origins
 
     async def start(self) -> None:
+        self._keeper = TrustKeeper(MemoryChanges(self._automation), self._strata, self._trusted)
+        await self._keeper.start()
         tagging, selecting = Switch(MemoryModel(WORDS), self._power), Switch(MemoryRanker(PREFERRED), self._power)
         lines = Guarded(tagging, OPTIONS, CANARY, by_length)
         cases = Guarded(selecting, OPTIONS, ranking.CANARY, ranking.by_size)
         self._breakers = (lines.breaker, cases.breaker)
         processor = BatchProcessor(self._core, lines.asker(), cases.asker(), hold_s=0.01)
-        self._flow = Flow(processor, self._outbox, 3, retry_s=0.01)
+        self._flow = Flow(processor, AtLeastOnce(self._outbox, retry_s=0.01), 3)
         self._tasks = [self._flow.start(), asyncio.create_task(self._feed(self._flow, self._committed))]
+
+    def _trusted(self, trust: Trust) -> None:
+        self._core.automation = trust.over(self._strata)
+
+    async def announce(self, change: AutomationChange) -> None:
+        await self._automation.announce(change)
 
     async def _feed(self, flow: Flow, position: int) -> None:
         while True:
@@ -242,8 +260,7 @@ class MemoryWorld(World):
         return 0 if drained else 1
 
     async def kill(self) -> None:
-        while not self._flow._queue.empty():
-            self._flow._queue.get_nowait().task.cancel()
+        self._flow.abandon()
         await self._end()
 
     async def _end(self) -> None:
@@ -252,6 +269,7 @@ class MemoryWorld(World):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for breaker in self._breakers:
             await breaker.close()
+        await self._keeper.close()
         self._tasks = []
 
     async def kill_model(self) -> None:
@@ -285,10 +303,15 @@ class MemoryWorld(World):
         structlog.reset_defaults()
 
 
+def stamped(model: str) -> str:
+    """Name and version of a served model, with the stamp of its weights."""
+    return f"{model}-1+{stamp_of(REPOSITORY / 'model_repo' / model / '1')}"
+
+
 class RealWorld(World):
     """Real Kafka, real Triton, and `causa worker` in a process of its own, all through their public faces."""
 
-    models = ("coder-1", "underlying-1")
+    models = (stamped("coder"), stamped("underlying"))
 
     def __init__(self, kafka: KafkaServer, triton: TritonServer, folder: Path, **variables: str) -> None:
         self._run = uuid.uuid4().hex[:8]
@@ -335,6 +358,9 @@ class RealWorld(World):
         topic = self._topics["certificates"]
         sent = [await self._producer.send(topic, value, key=key) for key, value in records]
         return [Origin(topic, m.partition, m.offset) for m in await asyncio.gather(*sent)]
+
+    async def announce(self, change: AutomationChange) -> None:
+        await KafkaAnnouncer(self.wire, self._topics["automation"], self._options).announce(change)
 
     async def start(self) -> None:
         file = self._folder / f"worker-{len(self._workers)}.log"
