@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,15 +12,14 @@ from typing import IO, Annotated, BinaryIO, TypeVar
 
 import typer
 
-from stream.cli.output import opened, utf8_stdout
+from stream.cli.output import STANDARD, opened, utf8_stdout
 from stream.cli.serving import ranker, triton
 from stream.errors import InvalidCertificate, InvalidData
-from stream.offline.selected import Row, Selector, explained, mapping, observe
+from stream.offline.selected import BATCH, Row, Selector, explained, look_ahead, mapping, observe
 from stream.settings import Settings, load
 from stream.underlying import FileForm
 from stream.underlying.ranking import RankModel, SilentRanker
 
-_IN_MEMORY = 16 * 2**20
 T = TypeVar("T")
 
 
@@ -40,30 +37,30 @@ def command(
     """Select the underlying cause of certificates that are codes already, by WHO's rules and the learned ranker.
 
     Input: {"certificate_id", "sex", "age", "part1": [["J96.0"], ["C25.9"]], "part2": ["I10"]}; codes with or without
-    dot, as many Part I lines as there are. Output, in order: {"certificate_id", "underlying", "confidence", "steps"}, and
-    "faults" where codes are unknown, too long, or do not go with sex or age. Without any usable code the cause is R99.
+    dot, as many Part I lines as there are; "manner", "pregnancy", "form" and "durations" count too. Output, in order:
+    {"certificate_id", "underlying", "confidence", "steps"}, and "faults" where codes are unknown, too long, or do not go
+    with sex or age. Without any usable code the cause is R99.
+    A file is read twice, as the form of its codes is known only at its end; standard input once, by its first rows.
     Examples: `causa underlying in.jsonl -o out.jsonl`, `causa underlying - < in.jsonl`, `causa underlying in.jsonl --explain A1`
 
     Exit status: 0; 1 some lines could not be read and stand as errors in the output.
     """
     settings = load()
-    with _kept(source) as file:
+    with _read(source) as file:
         if explain:
             utf8_stdout().write(_asked(settings, rules_only, lambda model: _told(model, file, explain)) + "\n")
             return
         with opened(output, source) as out:
-            failed = _asked(settings, rules_only, lambda model: _write(model, file, out))
+            failed = _asked(settings, rules_only, lambda model: _write(model, file, out, twice=source != STANDARD))
     if failed:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _kept(source: str) -> Iterator[BinaryIO]:
-    """The input as a file that can be read twice: the form of its codes is known only at its end."""
-    if source == "-":
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as kept:
-            shutil.copyfileobj(sys.stdin.buffer, kept)
-            yield kept  # type: ignore[misc]  # a spooled file reads as any other
+def _read(source: str) -> Iterator[BinaryIO]:
+    """The input, open."""
+    if source == STANDARD:
+        yield sys.stdin.buffer
         return
     if not Path(source).is_file():
         raise InvalidData(f"there is no file {source}", hint="name a file, or - for standard input")
@@ -72,7 +69,6 @@ def _kept(source: str) -> Iterator[BinaryIO]:
 
 
 def _lines(file: BinaryIO) -> Iterator[Row]:
-    file.seek(0)
     for number, line in enumerate(file, start=1):
         if line.strip():
             yield number, line
@@ -94,12 +90,22 @@ def _asked(settings: Settings, rules_only: bool, work: Callable[[RankModel], Awa
         return asyncio.run(asked(lambda: ranker(url, settings)))
 
 
-async def _write(model: RankModel, file: BinaryIO, out: IO[str]) -> bool:
+async def _write(model: RankModel, file: BinaryIO, out: IO[str], *, twice: bool) -> bool:
     """Write all answers; whether there were lines that could not be read."""
+    if twice:
+        form = observe(FileForm(), _lines(file))
+        file.seek(0)
+        rows = _lines(file)
+    else:
+        form, rows = look_ahead(_lines(file))
     failed = False
-    async for answer in Selector(model, observe(FileForm(), _lines(file))).answers(_lines(file)):
+    number = 0
+    async for answer in Selector(model, form).answers(rows):
         failed = failed or "error" in answer
         out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        number += 1
+        if number % BATCH == 0:
+            out.flush()  # whoever reads at the other end of a pipe need not wait for more
     return failed
 
 

@@ -6,6 +6,7 @@ the CONTEXT string of the Triton contract, so that two lines with the same text 
 
 from __future__ import annotations
 
+from stream import underlying
 from stream.certificate import Certificate, Form, Manner, Sex
 
 CONDITIONS = (
@@ -31,7 +32,6 @@ _MANNERS = {
     Manner.UNDETERMINED: "undetermined",
     Manner.CARE_COMPLICATION: "care",
 }
-_PREGNANT = frozenset({"AT_DEATH", "WITHIN_42_DAYS", "WITHIN_1_YEAR"})
 
 
 def conditions(certificate: Certificate) -> frozenset[str]:
@@ -44,7 +44,7 @@ def conditions(certificate: Certificate) -> frozenset[str]:
         holds.add("child")
     if certificate.sex is not Sex.U:
         holds.add("female" if certificate.sex is Sex.F else "male")
-    if certificate.pregnancy in _PREGNANT:
+    if certificate.pregnancy and underlying.load().boxes.of(certificate.pregnancy).is_recent:
         holds.add("pregnancy")
     if certificate.manner in _MANNERS:
         holds.add(_MANNERS[certificate.manner])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from stream import underlying as selection
@@ -26,6 +27,8 @@ from stream.underlying.request import Considered
 
 BATCH = 256
 IN_FLIGHT = 4
+LOOK_AHEAD = 4_096
+"""Rows that are read before the first answer where the input cannot be read twice."""
 
 Row = tuple[int, bytes]
 """Number of a line, counted from 1, and its bytes."""
@@ -123,6 +126,12 @@ def observe(form: FileForm, rows: Iterable[Row]) -> FileForm:
         except InputError:
             continue
     return form
+
+
+def look_ahead(rows: Iterator[Row]) -> tuple[FileForm, Iterator[Row]]:
+    """How the first rows write their codes, and all rows, those first: for an input that can be read only once."""
+    first = list(islice(rows, LOOK_AHEAD))
+    return observe(FileForm(), first), chain(first, rows)
 
 
 def mapping(row: bytes) -> dict[str, Any]:

@@ -68,4 +68,5 @@ def causes_of(certificate: Certificate, part1: Lines, part2: Lines) -> Causes:
         durations=tuple(durations),
         neonatal=certificate.form is Form.NEONATAL,
         from_text=True,
+        pregnancy=certificate.pregnancy,
     )

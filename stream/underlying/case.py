@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from stream.nomenclature import icd10
+from stream.certificate import Sex
+from stream.nomenclature import edits, icd10
 from stream.underlying.causes import Causes
-from stream.underlying.codes import Codes, bare, is_code
+from stream.underlying.codes import Codes, is_code
+from stream.underlying.coronavirus import read, reading
 from stream.underlying.sequence import Mention
 
 
@@ -20,6 +23,7 @@ class Case:
         everything: all of them, Part I first.
         manner: manner of death as stated.
         neonatal: whether the neonatal form was used.
+        pregnancy: value of the box on pregnancy; None where sex or age speak against it.
     """
 
     lines: tuple[tuple[Mention, ...], ...]
@@ -27,6 +31,7 @@ class Case:
     everything: tuple[Mention, ...]
     manner: str | None = None
     neonatal: bool = False
+    pregnancy: str | None = None
 
     def without(self, codes: Codes) -> Case:
         """The same without the mentions of some conditions."""
@@ -53,19 +58,27 @@ class Trail:
         return cause
 
 
-def _usable(code: str) -> bool:
-    """Whether the rules can go by a code: it exists, or its category does."""
-    return is_code(code) and bool(icd10.load().label(code[:3]))
+def usable_codes(codes: Iterable[str]) -> list[str]:
+    """The codes that the rules can go by: they exist, or their category does."""
+    return [code for code in codes if is_code(code) and icd10.load().label(code[:3])]
 
 
 def case_of(causes: Causes) -> Case:
     """The case of a certificate; what is no code is left out."""
+    in_part1, in_part2 = reading(causes)
     lines: list[tuple[Mention, ...]] = []
     for number, line in enumerate(causes.part1):
         days = causes.durations[number] if number < len(causes.durations) else None
-        used = tuple(Mention(bare(code), code, len(lines), days) for code in line if _usable(code))
+        used = tuple(Mention(code, as_is, len(lines), days) for code, as_is in read(usable_codes(line), in_part1))
         if used:
             lines.append(used)
-    part2 = tuple(Mention(bare(code), code, -1) for code in causes.part2 if _usable(code))
+    part2 = tuple(Mention(code, as_is, -1) for code, as_is in read(usable_codes(causes.part2), in_part2))
     everything = (*(mention for line in lines for mention in line), *part2)
-    return Case(tuple(lines), part2, everything, causes.manner, causes.neonatal)
+    return Case(tuple(lines), part2, everything, causes.manner, causes.neonatal, _pregnancy(causes))
+
+
+def _pregnancy(causes: Causes) -> str | None:
+    """The value of the box, but for one whose sex or age the edits on obstetric causes do not allow."""
+    if not causes.pregnancy or causes.neonatal or edits.load().check("O95", Sex(causes.sex), causes.age_days):
+        return None
+    return causes.pregnancy

@@ -12,12 +12,16 @@ from typing import Any
 
 from stream.errors import InvalidCertificate
 from stream.nomenclature import icd10
-from stream.underlying.faults import usable
+from stream.underlying.faults import SIGNS, is_padded, unpadded, usable
 
 #: Days in each unit of age (WHO electronic death certificate; a month is a twelfth of a year).
 _UNITS = {"YEARS": 365.25, "MONTHS": 30.4375, "DAYS": 1.0, "HOURS": 1 / 24, "MINUTES": 1 / 1440}
 _SEXES = {"M": "M", "F": "F", "U": "U", "1": "M", "2": "F", "9": "U", "": "U"}
-_FOUR = re.compile(r"[A-Z]\d\d(\.?\d)?", re.ASCII)
+_FOUR = re.compile(r"[A-Z]\d\d(\.?[\dX])?", re.ASCII)
+_PADDING = "X"
+_CATEGORY = 3
+#: Codes within a string, whatever parts them; a sign behind a code stays with it, one before it is a separator.
+_WITHIN = re.compile(r"[^\s/;,|*+†]+(?:[*+†](?=[\s/;,|]|$))?")
 _LONGEST = 12
 """Characters of a code that are looked at."""
 _MOST = 1e9
@@ -39,6 +43,7 @@ class Causes:
         durations: days from onset to death of each line of Part I; may be shorter than `part1`.
         neonatal: whether the neonatal form was used (first 28 days), whose lines mean other things.
         from_text: whether Causa read the codes from the physician's words; an office coded them otherwise.
+        pregnancy: value of the form's box on pregnancy (`tables/pregnancy.tsv`); None when not stated.
     """
 
     part1: tuple[tuple[str, ...], ...]
@@ -49,6 +54,7 @@ class Causes:
     durations: tuple[float | None, ...] = ()
     neonatal: bool = False
     from_text: bool = False
+    pregnancy: str | None = None
 
 
 def read_causes(mapping: Mapping[str, Any]) -> Causes:
@@ -73,6 +79,7 @@ def read_causes(mapping: Mapping[str, Any]) -> Causes:
         manner=_word(mapping.get("manner"), "manner"),
         durations=_durations(mapping.get("durations")),
         neonatal=_word(mapping.get("form"), "form") == "NEONATAL",
+        pregnancy=_box(mapping.get("pregnancy")),
     )
 
 
@@ -81,38 +88,53 @@ def given_codes(mapping: Mapping[str, Any]) -> tuple[str, ...]:
     found: list[str] = []
     for name in ("part1", "part2"):
         part = mapping.get(name)
-        for line in part if isinstance(part, list | tuple) else ():
-            codes = line if isinstance(line, list | tuple) else [line]
-            found += [(code or "")[:_LONGEST] for code in codes if code is None or isinstance(code, str)]
+        for line in part if isinstance(part, list | tuple) else [part] if isinstance(part, str) else ():
+            for item in line if isinstance(line, list | tuple) else [line]:
+                found += [code[:_LONGEST] for code in _within(item)] if isinstance(item, str) else [""] * (item is None)
     return tuple(found)
 
 
 def answer_form(code: str | None, inputs: Iterable[str]) -> str | None:
     """`code` in the form of the codes that came in.
 
-    A code that came in goes out as it was written (I48, W190, C80). Any other loses its dot when the inputs have
-    codes of four characters and none has a dot.
+    A code that came in goes out as it was written (I48, W190, C80X). Any other loses its dot when the inputs have
+    codes of four characters and none has a dot, and gets the X that fills up categories when one has it.
     """
     if code is None:
         return None
-    given = [item.strip().upper() for item in inputs]
+    given = [item.strip().upper().rstrip(SIGNS) for item in inputs]
     nomenclature = icd10.load()
     for item in given:
         # An extension or a sign is not echoed: the answer is an ICD-10 code of four characters at most.
-        if _FOUR.fullmatch(item) and (item == code or (nomenclature.written(item) or icd10.dotted(item)) == code):
+        if _FOUR.fullmatch(item) and (
+            item == code or (nomenclature.written(unpadded(item)) or icd10.dotted(unpadded(item))) == code
+        ):
             return item
     undotted = any(len(item) > 3 for item in given) and not any("." in item for item in given)
-    return code.replace(".", "") if undotted else code
+    answer = code.replace(".", "") if undotted else code
+    return padded(answer) if any(map(is_padded, given)) else answer
+
+
+def padded(code: str) -> str:
+    """A category of three characters filled up with an X; any other code as it is."""
+    return code + _PADDING if len(code) == _CATEGORY else code
 
 
 def _lines(value: Any, name: str) -> tuple[tuple[str, ...], ...]:
     if value is None:
         return ()
-    if isinstance(value, str) or not isinstance(value, list | tuple):
+    if isinstance(value, str) and name == "part2":
+        value = (value,)
+    if not isinstance(value, list | tuple):
         raise InvalidCertificate(f"{name} is no list")
     if len(value) > (MAX_LINES if name == "part1" else MAX_CODES):
         raise InvalidCertificate(f"{name} has too many entries")
     return tuple(_line(line, name) for line in value)
+
+
+def _within(text: str) -> list[str]:
+    """The codes that a string holds; itself where it holds none."""
+    return _WITHIN.findall(text) or [text]
 
 
 def _line(value: Any, name: str) -> tuple[str, ...]:
@@ -126,8 +148,7 @@ def _line(value: Any, name: str) -> tuple[str, ...]:
     for item in value:
         if item is not None and not isinstance(item, str):
             raise InvalidCertificate(f"a code of {name} is no string")
-        if item and item.strip():
-            codes.append(usable(item[:_LONGEST]))
+        codes += [usable(code[:_LONGEST]) for code in _within(item or "") if code.strip()]
     return tuple(codes)
 
 
@@ -165,6 +186,11 @@ def _word(value: Any, name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value.upper() if value else None
     raise InvalidCertificate(f"{name} is no word")
+
+
+def _box(value: Any) -> str | None:
+    """The value of the box on pregnancy; offices also number its answers."""
+    return _word(str(value) if isinstance(value, int) and not isinstance(value, bool) else value, "pregnancy")
 
 
 def _durations(value: Any) -> tuple[float | None, ...]:

@@ -6,6 +6,7 @@ answers among them; small groups are drawn towards larger ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from stream.errors import InvalidData
@@ -13,6 +14,7 @@ from stream.errors import InvalidData
 #: Weight, in certificates, of the larger group when a smaller one is estimated.
 PRIOR = 12.0
 ALL = "*"
+_RULE = re.compile(r"(SP|P|M)\d")
 
 
 class Confidence:
@@ -43,8 +45,9 @@ class Confidence:
 
 
 def path(steps: Sequence[str]) -> str:
-    """The rules that fired, each named once, in order: ``SP3 M1``."""
-    return " ".join(dict.fromkeys(step.partition(":")[0] for step in steps))
+    """The rules of selection and modification that fired, each named once, in order: ``SP3 M1``."""
+    names = (step.partition(":")[0] for step in steps)
+    return " ".join(dict.fromkeys(name for name in names if _RULE.fullmatch(name)))
 
 
 def size(number: int) -> str:

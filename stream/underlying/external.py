@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from stream.underlying.codes import Codes
+from stream.underlying.intent import Intents
 from stream.underlying.sequence import Mention
 
 EXTERNAL = Codes("V01-Y89 U01-U03")
@@ -46,19 +47,13 @@ _VAGUE = ("X31", "X59", "Y34")
 _ALCOHOL = Codes("X45 X65 Y15")
 _CARE = Codes("Y83-Y84")
 _TREATED = Codes("C00-D48 E66 I00-I99 J00-J99 K00-K93 N00-N99 !I46 !I95-I99 !J95-J96 !K91-K92 !N99")
-#: The same event by another intent (titles of X60-X84, X85-Y09 and Y10-Y34); what is absent goes by the manner alone.
-_EVENTS = "X40 X41 X42 X43 X44 X45 X46 X47 X48 X49 W84 W74 X09"
-_INTENDED = {
-    "SUICIDE": "X60 X61 X62 X63 X64 X65 X66 X67 X68 X69 X70 X71 X76",
-    "HOMICIDE": "X85 X85 X85 X85 X85 Y09 X89 X88 X87 X90 X91 X92 X97",
-    "UNDETERMINED": "Y10 Y11 Y12 Y13 Y14 Y15 Y16 Y17 Y18 Y19 Y20 Y21 Y26",
-}
-_INTENTS = {manner: dict(zip(_EVENTS.split(), codes.split(), strict=True)) for manner, codes in _INTENDED.items()}
 #: Drugs properly given that did harm: anticoagulants, any other.
 _DRUGS_IN_CARE = ((Codes("T455"), "Y44.2"), (Codes("T36-T50"), "Y57.9"))
 
 
-def external_cause(injury: Mention, mentions: Sequence[Mention], manner: str | None) -> tuple[str, str]:
+def external_cause(
+    injury: Mention, mentions: Sequence[Mention], manner: str | None, intents: Intents
+) -> tuple[str, str]:
     """(external cause behind an injury, step that says so): the one written, else what injury and manner imply."""
     written = [mention for mention in mentions if mention.code in EXTERNAL]
     if written:
@@ -69,7 +64,7 @@ def external_cause(injury: Mention, mentions: Sequence[Mention], manner: str | N
         return first.written, f"M4: {first.written} is the external cause of {injury.written}"
     implied = next((code for codes, code in _IMPLIED if injury.code in codes), "X59.9")
     if manner in _BY_MANNER:
-        implied = _INTENTS.get(manner, {}).get(implied, _BY_MANNER[manner])
+        implied = intents.like(implied, manner) or _BY_MANNER[manner]
     if manner == "CARE_COMPLICATION":
         implied = next((code for codes, code in _DRUGS_IN_CARE if injury.code in codes), implied)
     return implied, f"M4: {injury.written} without an external cause → {implied}"

@@ -7,6 +7,7 @@ of the nomenclature. MISSING: an empty entry.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -16,6 +17,9 @@ from stream.certificate import Sex
 from stream.nomenclature import edits, icd10
 from stream.underlying.codes import Codes, bare, is_code
 
+SIGNS = "*+†"
+"""Signs of manifestations (asterisk) and of what they are due to (dagger) behind a code."""
+_PADDED = re.compile(r"([A-Z]\d\d)\.?X", re.ASCII)
 ASTERISKS = Path(__file__).with_name("tables") / "asterisks.txt"
 
 
@@ -60,7 +64,7 @@ def faults(given: str, sex: str, age_days: float | None) -> tuple[Fault, ...]:
     text = given.strip().upper()
     if not text:
         return (Fault(given, Why.MISSING),)
-    plain = text.rstrip("*+†").replace(".", "")
+    plain = unpadded(text).replace(".", "")
     code = icd10.load().written(plain)
     if code is None:
         return (Fault(given, Why.UNKNOWN),)
@@ -77,7 +81,19 @@ def faults(given: str, sex: str, age_days: float | None) -> tuple[Fault, ...]:
     return tuple(found)
 
 
+def unpadded(given: str) -> str:
+    """A code in capitals, without sign, and without the X that fills a category of three characters up to four (I10X)."""
+    text = given.strip().upper().rstrip(SIGNS)
+    padded = _PADDED.fullmatch(text)
+    return padded[1] if padded else text
+
+
+def is_padded(given: str) -> bool:
+    """Whether a code is a category filled up with an X."""
+    return _PADDED.fullmatch(given.strip().upper().rstrip(SIGNS)) is not None
+
+
 def usable(given: str) -> str:
-    """A code as the selection takes it: without sign or extension; as it came where it is none."""
-    text = given.strip().upper().rstrip("*+†")
+    """A code as the selection takes it: without sign, padding or extension; as it came where it is none."""
+    text = unpadded(given)
     return icd10.load().written(text) or (icd10.dotted(text)[:5] if is_code(text) else icd10.dotted(text))

@@ -1,4 +1,4 @@
-"""Steps M1 and M2: linkages and specificity, repeated until none applies (what M3, the recheck, asks of them) (volume 2, 2016, 4.2.3 to 4.2.5)."""
+"""Steps M1 and M2: linkages and specificity, repeated until none applies (volume 2, 2016, 4.2.3 to 4.2.5)."""
 
 from __future__ import annotations
 

@@ -11,15 +11,20 @@ from stream.underlying.tables import Tables
 _ROUNDS = 8
 #: Use of tobacco and what only describes a patient (chapter XXI) explain, they do not kill by themselves.
 _HABITS = Codes("F17 Z00-Z99")
+#: No causes at all: they neither begin a sequence nor break one (chapter XXI, volume 2, 2016, 4.2.4).
+_DESCRIPTIONS = Codes("Z00-Z99")
 _UNKNOWN = Codes("R96-R99")
 
 
 def originating_cause(case: Case, tables: Tables, trail: Trail) -> Mention:
     """The originating cause, selected again without the conditions that SP7 and SP8 disregard."""
+    in_part1 = any(m.code in _DESCRIPTIONS for line in case.lines for m in line)
+    if in_part1 and any(m.code not in _DESCRIPTIONS for m in case.everything):
+        case = case.without(_DESCRIPTIONS)
     for _ in range(_ROUNDS):
         start = starting_point(case.lines, case.part2, tables.causal)
         found = trail.note(start.step, start.mention)
-        found = _obvious_cause(found, case, tables, trail)
+        found = obvious_cause(found, case, tables, trail)
         disregarded = _disregarded(
             found, case, tables, reported_as_cause=start.rule in ("SP3", "SP4") and found is start.mention
         )
@@ -31,8 +36,8 @@ def originating_cause(case: Case, tables: Tables, trail: Trail) -> Mention:
     return found
 
 
-def _obvious_cause(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
-    """SP6: a condition that obviously led to the starting point takes its place."""
+def obvious_cause(found: Mention, case: Case, tables: Tables, trail: Trail, step: str = "SP6") -> Mention:
+    """SP6, and M3 where it is looked for again: a condition that obviously led to the tentative cause takes its place."""
     seen = {found.code}
     for _ in range(_ROUNDS):
         better = next(
@@ -47,7 +52,7 @@ def _obvious_cause(found: Mention, case: Case, tables: Tables, trail: Trail) -> 
         )
         if better is None:
             break
-        found = trail.note(f"SP6: {found.written} is an obvious consequence of {better.written}", better)
+        found = trail.note(f"{step}: {found.written} is an obvious consequence of {better.written}", better)
         seen.add(found.code)
     return found
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from stream.coding import Underlying
 from stream.underlying.case import Case, Trail, case_of
 from stream.underlying.causes import Causes
+from stream.underlying.codes import bare
 from stream.underlying.external import EXTERNAL, INJURY
 from stream.underlying.selection import answer, by_rules, nothing, outcome
 from stream.underlying.sequence import Mention, caused
@@ -66,12 +67,18 @@ class Considered:
     request: RankRequest | None = None
     from_text: bool = False
 
+    @property
+    def selected(self) -> str:
+        """The rules' underlying cause as the code that the tables and the ranker go by; empty where there is none."""
+        code = self.cause.code or ""
+        return next((m.code for m in self.case.everything if m.written == code), bare(code))
+
 
 def consider(causes: Causes, tables: Tables) -> Considered:
     """The rules' underlying cause, and what to ask the ranker."""
     case = case_of(causes)
     if not case.everything:
-        return Considered(case, nothing(causes, case))
+        return Considered(case, nothing(causes))
     trail = Trail()
     found = by_rules(case, tables, trail)
     request = rank_request(causes, case, tables, found, trail)

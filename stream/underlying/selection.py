@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from stream.coding import Alternative, Method, Underlying
 from stream.nomenclature import icd10
-from stream.underlying.case import Case, Trail, case_of
+from stream.underlying.case import Case, Trail, case_of, usable_codes
 from stream.underlying.causes import Causes
 from stream.underlying.codes import bare
-from stream.underlying.external import INJURY, external_cause, reason_for_care
+from stream.underlying.external import EXTERNAL, INJURY, external_cause, reason_for_care
+from stream.underlying.maternal import maternal_cause
 from stream.underlying.modify import modified
 from stream.underlying.neonatal import neonatal_cause
 from stream.underlying.neoplasm import several_primaries
-from stream.underlying.originating import originating_cause
+from stream.underlying.originating import obvious_cause, originating_cause
 from stream.underlying.sequence import Mention
 from stream.underlying.tables import Tables
 
 _ALTERNATIVES = 3
+_ROUNDS = 8
 UNKNOWN_CAUSE = "R99"
 UNKNOWN_CHANCE = 0.5
 """A certificate without codes says nothing: neither are its causes unknown for sure, nor is anything else likelier."""
@@ -25,16 +27,16 @@ def select(causes: Causes, tables: Tables) -> Underlying:
     """The underlying cause, with its confidence and the rules that led to it; no code when nothing is usable."""
     case = case_of(causes)
     if not case.everything:
-        return nothing(causes, case)
+        return nothing(causes)
     trail = Trail()
     return answer(causes, case, by_rules(case, tables, trail), trail, tables)
 
 
-def nothing(causes: Causes, case: Case) -> Underlying:
+def nothing(causes: Causes) -> Underlying:
     """The answer where no code is usable: an unknown cause, but where words were read and none of them understood."""
     if causes.from_text:
         return Underlying(code=None, confidence=0.0, steps=("no usable code",))
-    steps = (*_left_out(causes, case), f"no usable code → {UNKNOWN_CAUSE}")
+    steps = (*_left_out(causes), f"no usable code → {UNKNOWN_CAUSE}")
     return Underlying(UNKNOWN_CAUSE, UNKNOWN_CHANCE, steps=steps)
 
 
@@ -47,12 +49,12 @@ def answer(causes: Causes, case: Case, found: Mention, trail: Trail, tables: Tab
         Alternative(code, round((1 - confidence) / 2 ** (rank + 1), 4))
         for rank, code in enumerate([*others][:_ALTERNATIVES])
     )
-    steps = (*_left_out(causes, case), *trail.steps)
+    steps = (*_left_out(causes), *trail.steps)
     return Underlying(found.written, confidence, Method.RULES, alternatives, steps)
 
 
-def _left_out(causes: Causes, case: Case) -> tuple[str, ...]:
-    left_out = sum(map(len, causes.part1)) + len(causes.part2) - len(case.everything)
+def _left_out(causes: Causes) -> tuple[str, ...]:
+    left_out = sum(len(line) - len(usable_codes(line)) for line in (*causes.part1, causes.part2))
     return (f"left out: {left_out} that are no ICD-10 codes",) if left_out else ()
 
 
@@ -66,15 +68,34 @@ def tentative(causes: Causes, tables: Tables) -> tuple[Mention | None, tuple[Men
 
 
 def by_rules(case: Case, tables: Tables, trail: Trail) -> Mention:
-    """Steps SP1 to SP8 (P1 to P3 on the neonatal form), then M1 to M4, then what certificates proved."""
-    found = _settled(_originating(case, tables, trail), case, tables, trail)
-    return modified(found, case.everything, tables.derived, trail, "; derived")
+    """Steps SP1 to SP8 (P1 to P3 on the neonatal form), then what `outcome` does."""
+    return outcome(_originating(case, tables, trail), case, tables, trail)
 
 
 def outcome(start: Mention, case: Case, tables: Tables, trail: Trail | None = None) -> Mention:
-    """What steps M1 to M4 would make of a mention if it were the originating cause."""
+    """What becomes of a mention as the originating cause: steps M1 to M4, what certificates proved, what boxes state."""
     trail = trail or Trail()
-    return modified(_settled(start, case, tables, trail), case.everything, tables.derived, trail)
+    found = modified(_settled(start, case, tables, trail), case.everything, tables.derived, trail, "; derived")
+    return as_stated(found, case, tables, trail)
+
+
+def as_stated(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
+    """What the boxes on pregnancy and manner make of an underlying cause, whoever selected it; the main injury is told."""
+    if case.pregnancy:
+        found = maternal_cause(found, case, tables, trail)
+    if found.code not in EXTERNAL:
+        return found
+    told = tables.intents.told(found.written, case.manner) if case.manner else None
+    if told is not None:
+        code, step = told
+        if code == found.written:
+            trail.steps.append(step)
+        else:
+            found = trail.note(step, Mention(bare(code), code, found.line))
+    main = tables.injuries.main(case.everything)
+    if main is not None:
+        trail.steps.append(main)
+    return found
 
 
 def _originating(case: Case, tables: Tables, trail: Trail) -> Mention:
@@ -86,14 +107,14 @@ def _originating(case: Case, tables: Tables, trail: Trail) -> Mention:
 
 def _settled(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
     """Steps M1 to M4."""
-    found = modified(found, case.everything, tables.linkages, trail)
+    found = _modified(found, case, tables, trail)
     if found.code in INJURY:
-        code, step = external_cause(found, case.everything, case.manner)
+        code, step = external_cause(found, case.everything, case.manner, tables.intents)
         found = trail.note(step, Mention(bare(code), code, found.line))
     reason = reason_for_care(found.code, case.everything)
     if reason is not None:
         trail.note(f"M4: {found.written} was done for {reason.written}", reason)
-        found = modified(reason, case.everything, tables.linkages, trail)
+        found = _modified(reason, case, tables, trail)
     suitable = _suitable(found.code, tables)
     if suitable is not None:
         written = icd10.load().written(suitable) or icd10.dotted(suitable)
@@ -103,6 +124,18 @@ def _settled(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mentio
     if several is not None:
         code, step = several
         found = trail.note(step, Mention(bare(code), code, found.line))
+    return found
+
+
+def _modified(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
+    """Steps M1 and M2, and M3: what they changed may be the obvious consequence of another condition (SP6)."""
+    for _ in range(_ROUNDS):
+        start, found = found, modified(found, case.everything, tables.linkages, trail)
+        if case.neonatal or found.code == start.code:
+            break
+        start, found = found, obvious_cause(found, case, tables, trail, "M3")
+        if found is start:
+            break
     return found
 
 

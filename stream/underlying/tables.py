@@ -12,7 +12,10 @@ from stream.errors import InvalidData
 from stream.underlying.causal import Causal, read_causal
 from stream.underlying.codes import Codes, is_code
 from stream.underlying.confidence import Confidence, read_confidence
+from stream.underlying.injury import Ranking, read_ranking
+from stream.underlying.intent import Intents, read_intents
 from stream.underlying.linkages import Linkages, Obvious, read_limits, read_linkages, read_obvious
+from stream.underlying.pregnancy import Boxes, read_boxes
 
 FOLDER = Path(__file__).with_name("tables")
 
@@ -30,6 +33,9 @@ class Tables:
         trivial: conditions unlikely to cause death (SP8).
         confidence: how often each path of rules is right.
         unsuitable: code or category not to be used for the underlying cause, and what is used in its place.
+        boxes: what the values of the box on pregnancy mean.
+        intents: the same event by accident, suicide, homicide and of undetermined intent.
+        injuries: how grave an injury is beside another (main injury).
         version: content hash of all the files.
     """
 
@@ -41,6 +47,9 @@ class Tables:
     trivial: Codes
     confidence: Confidence
     unsuitable: Mapping[str, str]
+    boxes: Boxes
+    intents: Intents
+    injuries: Ranking
     version: str
 
 
@@ -48,15 +57,15 @@ def read_rows(path: Path, columns: int) -> list[list[str]]:
     """Rows of a tab-separated file below its header.
 
     Raises:
-        InvalidData: a row with another number of columns.
+        InvalidData: a row with another number of columns, the header too.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], start=2):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         row = line.split("\t")
         if len(row) != columns:
             raise InvalidData(f"{path.name}:{number}: {len(row)} columns instead of {columns}")
         rows.append(row)
-    return rows
+    return rows[1:]
 
 
 def read_unsuitable(rows: list[list[str]]) -> dict[str, str]:
@@ -104,6 +113,9 @@ def _read(folder: Path) -> Tables:
         trivial=limits["SP8"],
         confidence=read_confidence(read_rows(folder / "confidence.tsv", 4)),
         unsuitable=read_unsuitable(read_rows(folder / "unsuitable.tsv", 3)),
+        boxes=read_boxes(read_rows(folder / "pregnancy.tsv", 4), "pregnancy.tsv"),
+        intents=read_intents(read_rows(folder / "intents.tsv", 6), "intents.tsv"),
+        injuries=read_ranking(read_rows(folder / "injuries.tsv", 3), "injuries.tsv"),
         version="und-" + digest.hexdigest(),
     )
 

@@ -19,10 +19,12 @@ from stream.coding import Alternative, Method, Underlying
 from stream.nomenclature import icd10
 from stream.underlying.case import Trail
 from stream.underlying.codes import bare
+from stream.underlying.confidence import path
 from stream.underlying.faults import asterisks
 from stream.underlying.ranking import Ranked
 from stream.underlying.request import Considered
-from stream.underlying.selection import outcome
+from stream.underlying.selection import as_stated, outcome
+from stream.underlying.sequence import Mention
 from stream.underlying.tables import Tables
 
 WEIGHTS = Path(__file__).with_name("together.json")
@@ -31,7 +33,7 @@ _ALTERNATIVES = 3
 
 def features(considered: Considered, ranked: Ranked, code: str) -> dict[str, float]:
     """Named features of a bare code that one side or both put up."""
-    rules = bare(considered.cause.code or "") == code
+    rules = considered.selected == code
     first = bool(ranked.codes) and ranked.codes[0] == code
     said = logit(ranked.of(code))
     return {
@@ -63,7 +65,8 @@ class Together:
         cause = considered.cause
         if not ranked.codes or cause.code is None:
             return cause
-        own, best = bare(cause.code), ranked.codes[0]
+        ranked = stated(considered, ranked, tables)
+        own, best = considered.selected, ranked.codes[0]
         if own == best:
             chance = self.of(features(considered, ranked, own))
             others = _alternatives(considered, ranked, own)
@@ -84,10 +87,26 @@ class Together:
         return Underlying(written, by_ranker, Method.MODEL, others[:_ALTERNATIVES], told)
 
 
+def stated(considered: Considered, ranked: Ranked, tables: Tables) -> Ranked:
+    """The ranker's answers under what the boxes on pregnancy and manner state, which it does not know."""
+    case = considered.case
+    if case.manner is None and case.pregnancy is None:
+        return ranked
+    chances: dict[str, float] = {}
+    for code, chance in zip(ranked.codes, ranked.probs, strict=True):
+        here = next((m for m in case.everything if m.code == code), None)
+        mention = here or Mention(code, written_code(considered, code), -1)
+        made = as_stated(mention, case, tables, Trail()).code
+        chances[made] = chances.get(made, 0.0) + chance
+    best = sorted(chances.items(), key=lambda pair: -pair[1])
+    return Ranked(tuple(code for code, _ in best), tuple(min(1.0, round(chance, 4)) for _, chance in best))
+
+
 def written_code(considered: Considered, code: str) -> str:
     """A bare code as Causa writes it."""
     codes = considered.request.codes if considered.request else ()
-    here = next((written for written in codes if bare(written) == code), None)
+    here = next((m.written for m in considered.case.everything if m.code == code), None)
+    here = here or next((written for written in codes if bare(written) == code), None)
     return here or icd10.load().written(code) or icd10.dotted(code)
 
 
@@ -105,7 +124,7 @@ def _path(considered: Considered, code: str, tables: Tables) -> tuple[str, ...]:
 
 def _brief(cause: Underlying) -> str:
     """The rules that fired: ``SP3 M1``."""
-    return " ".join(dict.fromkeys(step.partition(":")[0] for step in cause.steps))
+    return path(cause.steps)
 
 
 def _alternatives(considered: Considered, ranked: Ranked, *but: str) -> tuple[Alternative, ...]:

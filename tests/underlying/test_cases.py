@@ -1,7 +1,7 @@
 """Worked examples in the logic of WHO ICD-10 volume 2 (2016, sections 4.2 and 4.3): certificate in, underlying cause and steps out.
 
 `cases.tsv`: lines of Part I parted by `` | ``, Part II, the expected code, steps that have to be told, why, and what else
-is given, if anything: ``manner=SUICIDE sex=F age=3d durations=1,,30 neonatal``. Ages are in y, mo, d, h or min; durations
+is given, if anything: ``manner=SUICIDE pregnancy=AT_DEATH sex=F age=3d durations=1,,30 neonatal``. Ages are in y, mo, d, h or min; durations
 in days, one for each line of Part I, an empty one where nothing is stated.
 """
 
@@ -36,7 +36,7 @@ def certificate(part1: str, part2: str, given: str) -> dict[str, Any]:
         elif name == "durations":
             mapping["durations"] = [float(days) if days else None for days in value.split(",")]
         else:
-            assert name in ("manner", "sex"), given
+            assert name in ("manner", "sex", "pregnancy"), given
             mapping[name] = value
     return mapping
 
@@ -53,13 +53,19 @@ def test_worked_example(part1: str, part2: str, expected: str, steps: str, why: 
 def test_there_are_enough_examples_and_every_step_has_one() -> None:
     assert len(ROWS) >= 175
     told = {step for row in ROWS for step in row[3].split()}
-    rules = {f"SP{number}" for number in range(1, 9)} | {"M1", "M2", "M4", "P1", "P2", "P3"}
+    rules = {f"SP{number}" for number in range(1, 9)} | {"M1", "M2", "M3", "M4", "P1", "P2", "P3", "maternal", "manner"}
     assert rules <= told
 
 
 def test_no_example_stands_twice() -> None:
     keys = [(row[0], row[1], row[5]) for row in ROWS]
     assert len(keys) == len(set(keys))
+
+
+def test_the_main_injury_is_told_and_changes_nothing() -> None:
+    answer = select(read_causes({"part1": [["S72.0", "S06.9"], ["V89.2"]]}), load())
+    assert answer.code == "V89.2" and answer.steps[-1] == "main injury: S06.9 (rank 1) of S72.0, S06.9"
+    assert answer.confidence == load().confidence.of(answer.steps[:-1], 3)
 
 
 def test_steps_name_the_codes() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from stream.errors import InvalidCertificate
-from stream.underlying import Causes, answer_form, given_codes, load, read_causes, select
+from stream.underlying import Causes, FileForm, answer_form, given_codes, load, read_causes, select
+from stream.underlying.faults import faults
 
 
 def test_reads_the_command_s_form() -> None:
@@ -51,6 +52,7 @@ def test_age(age: Any, days: float | None) -> None:
         {"part1": [["I10"]], "manner": 3},
         {"part1": [["I10"]], "durations": ["SECRET"]},
         {"part1": [["I10"]], "durations": 3},
+        {"part1": [["I10"]], "part2": 3},
     ],
 )
 def test_bad_shapes_are_told_without_quoting(mapping: Any) -> None:
@@ -71,6 +73,11 @@ def test_bad_shapes_are_told_without_quoting(mapping: Any) -> None:
         ("W19", ["S065", "W190"], "W190"),
         ("W19", ["S06.5", "W19"], "W19"),
         ("I12.0", ["I10", "N19"], "I12.0"),
+        ("I10", ["I10X", "I509"], "I10X"),
+        ("C80.9", ["c80x", "C787"], "C80X"),
+        ("N19", ["I10X", "R092"], "N19X"),
+        ("I11.0", ["I10X", "I500"], "I110"),
+        ("X95", ["S219", "X954"], "X954"),
         (None, ["I10"], None),
     ],
 )
@@ -87,3 +94,68 @@ def test_strings_that_are_no_codes_are_left_out_and_told() -> None:
     answer = select(read_causes({"part1": [["???"], ["C25.9"]]}), load())
     assert answer.code == "C25.9"
     assert answer.steps[0] == "left out: 1 that are no ICD-10 codes"
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        ("I219/E149", ["I219", "E149"]),
+        ("*R092*I219", ["R092", "I219"]),
+        (" r092  i219;e149,I10X ", ["r092", "i219", "e149", "I10X"]),
+        ("E11.4+ G63.2*", ["E11.4+", "G63.2*"]),
+        ("G63.2*/I10", ["G63.2*", "I10"]),
+        ("stroke", ["stroke"]),
+        ("*", ["*"]),
+        ("", [""]),
+    ],
+)
+def test_a_line_may_be_a_string_of_codes(line: str, codes: list[str]) -> None:
+    for part1 in ([line], [[line]]):
+        assert given_codes({"part1": part1}) == tuple(codes)
+    assert read_causes({"part1": [line]}) == read_causes({"part1": [codes]})
+    assert read_causes({"part1": [["I10"]], "part2": line}).part2 == read_causes({"part2": [codes]}).part2
+
+
+@pytest.mark.parametrize("code", ["I10X", "c80x", "W19X", "I10X*"])
+def test_an_x_that_fills_a_category_is_no_fault(code: str) -> None:
+    assert [fault for fault in faults(code, "U", None) if fault.why != "ASTERISK"] == []
+    assert read_causes({"part1": [[code]]}).part1 == read_causes({"part1": [[code[:3]]]}).part1
+
+
+def test_a_string_of_codes_has_its_limit() -> None:
+    with pytest.raises(InvalidCertificate):
+        read_causes({"part1": ["I10/" * 61]})
+
+
+def form(*codes: str) -> FileForm:
+    found = FileForm()
+    found.see(codes)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "inputs", "written"),
+    [
+        (("I10X", "S720"), "N19", ["I219"], "N19X"),
+        (("I10X", "I48X", "R092"), "I48.9", ["R092"], "I48X"),
+        (("I10X", "S720", "X954"), "W84", ["T71X"], "W849"),
+        (("S720", "X954", "W19"), "W84", ["T71"], "W84"),
+        (("S72.0", "X95.4"), "W84", ["T71"], "W84.9"),
+        (("V892", "X590"), "X84", ["S069"], "X84"),
+        (("I10", "S720"), "I48.9", ["R092"], "I489"),
+    ],
+)
+def test_an_answer_that_stands_on_no_line_takes_the_form_of_the_file(
+    seen: tuple[str, ...], code: str, inputs: list[str], written: str
+) -> None:
+    assert form(*seen).write(code, inputs) == written
+
+
+def test_a_mark_beside_a_coronavirus_is_not_told_as_left_out() -> None:
+    answer = select(read_causes({"part1": ["R092", "B342/U071"], "part2": "I10X*E149"}), load())
+    assert (answer.code, answer.steps) == ("B34.2", ("SP3: B34.2 can explain all above it, down to R09.2",))
+
+
+def test_a_text_of_causa_s_own_coding_knows_no_marks() -> None:
+    assert select(Causes((("J18.9",),), ("B34.2", "U07.1"), from_text=True), load()).code == "U07.1"
+    assert select(Causes((("J18.9",),), ("B34.2", "U07.1")), load()).code == "B34.2"

@@ -137,7 +137,7 @@ def test_rows_of_the_who_example_that_break_a_check_are_told() -> None:
 
 @NEEDS_EDITS
 def test_most_codes_that_who_binds_to_a_sex_are_told_for_the_other() -> None:
-    """CoDEdit binds 880 codes to a sex; the edits go by category and leave out chapters XVII, XVIII and XIX."""
+    """CoDEdit binds 880 codes to a sex; tests/nomenclature/test_edits.py holds each of them against the edits."""
     other = {"M": "F", "F": "M"}
     listed = rows("icd10_cod_by_sex.csv")
     told = sum(Why.SEX in whys(row["code"], other[SEXES[row["sex"]]]) for row in listed)

@@ -18,6 +18,7 @@ certificates = st.builds(
     manner=st.sampled_from([None, "NATURAL", "ACCIDENT", "SUICIDE", "HOMICIDE", "WAR", "UNDETERMINED"]),
     durations=st.lists(st.none() | st.floats(0, 40_000), max_size=6).map(tuple),
     neonatal=st.booleans(),
+    pregnancy=st.sampled_from([None, "AT_DEATH", "CONTRIBUTED", "WITHIN_1_YEAR", "OVER_1_YEAR_CONTRIBUTED", "?"]),
 )
 
 

@@ -58,6 +58,9 @@ def test_derived_rows_have_support() -> None:
         ("confidence.tsv", "SP1\t1\t3\t4"),
         ("limits.tsv", "SP7\tR?\trule"),
         ("aliases.tsv", "U07"),
+        ("pregnancy.tsv", "NO\tNONE\t?\tthe same value again"),
+        ("intents.tsv", "X40\tX60\tX85\tY10\tno"),
+        ("injuries.tsv", "S06\t1"),
     ],
 )
 def test_a_bad_row_is_refused(folder: Path, name: str, row: str) -> None:
@@ -67,7 +70,7 @@ def test_a_bad_row_is_refused(folder: Path, name: str, row: str) -> None:
         read_tables(folder)
 
 
-@pytest.mark.parametrize("name", ["causal.tsv.gz", "linkages.tsv", "limits.tsv"])
+@pytest.mark.parametrize("name", ["causal.tsv.gz", "linkages.tsv", "limits.tsv", "intents.tsv"])
 def test_a_missing_or_torn_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes()[:40])
     with pytest.raises(InvalidData):

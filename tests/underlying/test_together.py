@@ -142,3 +142,10 @@ def test_the_packaged_weights_are_read_or_refused() -> None:
     bad = module.WEIGHTS.parent / "together-that-is-not-there.json"
     with pytest.raises(InvalidData):
         module.load(bad)
+
+
+def test_a_marked_coronavirus_is_one_cause_for_rules_and_ranker() -> None:
+    considered = consider(Causes((("J96.0",), ("B34.2", "U07.1")), ("I10",)), TABLES)
+    agreed = spoken(considered, ("U071", 0.8), ("I10", 0.1))
+    assert (agreed.code, agreed.method) == ("B34.2", Method.BOTH)
+    assert spoken(considered, ("I10", 0.99)).alternatives[0].code == "B34.2"
