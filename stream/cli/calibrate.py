@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from stream.certificate import utc_now
+from stream.cli import ledgers
 from stream.cli.output import opened
 from stream.cli.serving import models, triton
 from stream.coding import Versions
@@ -19,12 +20,14 @@ from stream.evaluation import gold as golden
 from stream.evaluation.gold import Gold
 from stream.evaluation.run import run
 from stream.pipeline.core import Core
+from stream.quality.ledger import Ledger
+from stream.quality.truth import audited
 from stream.settings import Settings, load
 from stream.targeting import policy
 from stream.targeting.calibrate import Known, thresholds
 from stream.targeting.policy import Rules
 from stream.targeting.subject import of_coded
-from stream.targeting.thresholds import Thresholds, written
+from stream.targeting.thresholds import VERSIONED, Thresholds, written
 
 
 def command(
@@ -35,6 +38,8 @@ def command(
     from_topic: Annotated[
         str, typer.Option(help="corrections: calibrate on the office's own blind audits instead.")
     ] = "",
+    coded: Annotated[Path | None, typer.Option(help="JSONL of coded records instead of the topics.")] = None,
+    corrections: Annotated[Path | None, typer.Option(help="JSONL of decisions, beside --coded.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="File for the thresholds.")] = Path("thresholds.yaml"),
     rules: Annotated[
         Path | None, typer.Option("--policy", help="Policy to fit; the configured one by default.")
@@ -48,25 +53,33 @@ def command(
     certificates then go to people until this command is run again.
     Examples: `causa calibrate gold.jsonl -o thresholds.yaml`, `causa calibrate --from-topic corrections`
     """
-    if bool(gold) == bool(from_topic):
-        raise InvalidSettings("one of GOLD.jsonl and --from-topic corrections is needed", hint="not both")
+    if (bool(gold), bool(from_topic), coded is not None).count(True) != 1:
+        raise InvalidSettings(
+            "one of GOLD.jsonl, --from-topic corrections and --coded is needed", hint="no two of them"
+        )
     if from_topic not in ("", "corrections"):
         raise InvalidSettings(f"--from-topic {from_topic}", hint="corrections")
     settings = load()
     asked = policy.read_file(rules or settings.policy)
     if gold:
-        known, versions = _from_gold(settings, gold)
+        known, versions = known_from_gold(settings, gold)
         source = ", ".join(path.name for path in gold) + f": {len(known)} certificates"
-        found = thresholds(known, asked, versions, source=source, certified=False, now=utc_now())
     else:
-        raise NotImplementedError
+        known, versions = _from_audits(ledgers.read(settings, coded, corrections))
+        source = f"{len(known)} blind audits"
+    found = thresholds(known, asked, versions, source=source, certified=not gold, now=utc_now())
     with opened(str(output), "") as file:
         file.write(written(found))
     show(found, asked, Console())
     typer.echo(f"{output}")
 
 
-def _from_gold(settings: Settings, files: list[Path]) -> tuple[list[Known], Versions]:
+def known_from_gold(settings: Settings, files: list[Path]) -> tuple[list[Known], Versions]:
+    """Gold certificates as the machine codes them now, and the versions that did.
+
+    Raises:
+        InvalidSettings: none could be coded.
+    """
     rows = [row for path in files for row in golden.read(path, settings.limits)]
     core = Core(None, settings.model_copy(update={"thresholds": None}))
     with triton(settings) as url:
@@ -74,6 +87,22 @@ def _from_gold(settings: Settings, files: list[Path]) -> tuple[list[Known], Vers
     if not pairs:
         raise InvalidSettings("no certificate of these files could be coded")
     return [known for known, _ in pairs], pairs[0][1]
+
+
+def _from_audits(ledger: Ledger) -> tuple[list[Known], Versions]:
+    """The random audits that people coded blind, of the newest versions that coded any of them."""
+    found = [(case.machine, right) for case in ledger if (right := audited(case)) and case.machine is not None]
+    if not found:
+        raise InvalidSettings("the topics hold no blind audit that a person has coded", hint="causa quality")
+    newest = max(found, key=lambda pair: pair[0].coded_at)[0].versions
+
+    def same(versions: Versions) -> bool:
+        return all(getattr(versions, name) == getattr(newest, name) for name in VERSIONED)
+
+    kept = [Known(of_coded(machine), right.code) for machine, right in found if same(machine.versions)]
+    if len(kept) < len(found):
+        typer.echo(f"{len(found) - len(kept)} audits of other versions are left out", err=True)
+    return kept, newest
 
 
 async def _coded(rows: list[Gold], core: Core, url: str, settings: Settings) -> list[tuple[Known, Versions]]:
@@ -89,22 +118,26 @@ async def _coded(rows: list[Gold], core: Core, url: str, settings: Settings) -> 
 
 
 def show(found: Thresholds, rules: Rules, console: Console) -> None:
-    """The thresholds and what speaks for them."""
-    table = Table("stratum", "promise", "sample", "threshold", "automatic", "wrong", "at most", "after an alarm")
-    for stratum in rules.strata:
-        one = found.strata[stratum.name]
-        normal = one.normal
-        coverage = f"{100 * normal.accepted / one.n:.0f} %" if one.n else "–"
+    """The thresholds and what speaks for them; strata that were fitted together share a row."""
+    columns = ("strata", "promise", "sample", "threshold", "auto", "wrong", "bound", "strict")
+    table = Table(*(Column(name, no_wrap=True) for name in columns))
+    for names in dict.fromkeys(found.strata[s.name].pooled or (s.name,) for s in rules.strata):
+        one = found.strata[names[-1]]
+        normal, strict = one.normal, one.strict
         table.add_row(
-            stratum.name + (f" (with {', '.join(n for n in one.pooled if n != stratum.name)})" if one.pooled else ""),
-            f"≤ {100 * stratum.error:g} % wrong, {100 * one.confidence:g} % sure", str(one.n),
-            "none: all to people" if normal.threshold is None else f"{normal.threshold:.3f}",
-            coverage, f"{normal.wrong} of {normal.accepted}", f"{100 * normal.upper:.1f} %",
-            "none" if one.strict.threshold is None else f"{one.strict.threshold:.3f}",
+            "\n".join(names), f"≤ {100 * min(found.strata[name].error for name in names):g} %", str(one.n),
+            "none" if normal.threshold is None else f"{normal.threshold:.3f}",
+            f"{100 * normal.accepted / one.n:.0f} %" if one.n else "–", f"{normal.wrong} of {normal.accepted}",
+            f"{100 * normal.upper:.1f} %" if normal.accepted else "–",
+            "none" if strict.threshold is None else f"{strict.threshold:.3f}, {100 * strict.accepted / one.n:.0f} %",
         )  # fmt: skip
     console.print(table)
     console.print(
+        f"wrong in at most so many, with {100 * rules.promise.confidence:g} % confidence; none: all of it goes to people; "
+        "strict: after an alarm"
+    )
+    console.print(
         "certified: fitted on the office's own audits"
         if found.certified
-        else "UNCERTIFIED: the promise holds for certificates like those of the sample, and every result says so"
+        else "UNCERTIFIED: it holds for certificates like those of the sample, and every result says so"
     )

@@ -16,7 +16,23 @@ from rich.console import Console
 
 import stream
 from stream import log
-from stream.cli import calibrate, code, demo, evaluate, publish, schemas, servers, tail, topics, train, underlying, worker
+from stream.cli import (
+    automation,
+    calibrate,
+    code,
+    demo,
+    evaluate,
+    publish,
+    quality,
+    schemas,
+    servers,
+    tail,
+    target,
+    topics,
+    train,
+    underlying,
+    worker,
+)
 from stream.errors import CausaError, InfrastructureError, SetupError
 
 app = typer.Typer(
@@ -30,13 +46,16 @@ app.command("down")(servers.down)
 app.command("status")(servers.status)
 app.add_typer(topics.app, name="topics")
 app.add_typer(schemas.app, name="schemas")
+app.add_typer(automation.app, name="automation")
 app.command("publish")(publish.command)
 app.command("worker")(worker.command)
 app.command("tail")(tail.command)
 app.command("code")(code.command)
 app.command("underlying")(underlying.command)
 app.command("evaluate")(evaluate.command)
+app.command("quality")(quality.command)
 app.command("calibrate")(calibrate.command)
+app.command("target")(target.command)
 app.command("train")(train.command)
 app.command("demo")(demo.command)
 

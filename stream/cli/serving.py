@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from stream.coder.model import TritonModel, by_length
 from stream.embedded.servers import Embedded
-from stream.errors import EmbeddedServerError
 from stream.pipeline.models import Models
 from stream.settings import Settings
 from stream.underlying.ranking import RankModel, TritonRanker, by_size
@@ -16,20 +15,12 @@ from stream.worker.stages import CachedModel, RetryingModel, SplitModel
 
 @contextmanager
 def triton(settings: Settings) -> Iterator[str]:
-    """Address of Triton; the embedded one is started if need be, and let go of behind the block."""
-    embedded = Embedded(settings)
-    started = False
-    try:
-        url = embedded.triton_url()
-    except EmbeddedServerError:
-        embedded.triton.install(None)
-        started = embedded.triton.start(detached=False)
-        url = embedded.triton.url
-    try:
+    """Address of Triton; the embedded one is started if need be, and shared with other commands that use it meanwhile."""
+    if settings.triton.url:
+        yield settings.triton.url
+        return
+    with Embedded(settings).triton.leased() as url:
         yield url
-    finally:
-        if started:
-            embedded.triton.release()
 
 
 def models(url: str, settings: Settings) -> Models:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
-from stream import kafka
 from stream.cli.output import utf8_stdout
 from stream.embedded.servers import Embedded
-from stream.errors import BadAvro, BrokerUnavailable, InputError, InvalidSettings
+from stream.errors import BadAvro, InputError, InvalidSettings
+from stream.reader import records
 from stream.registry import SUBJECTS, open_registry
 from stream.settings import Settings, load
 from stream.wire import Wire
@@ -25,7 +24,9 @@ SHOWN_TEXT = frozenset({"certificates", "manual", "dead-letters"})
 
 
 def command(
-    subject: Annotated[str, typer.Argument(help="certificates, coded, manual, corrections, alerts or dead-letters.")],
+    subject: Annotated[
+        str, typer.Argument(help="certificates, coded, manual, corrections, alerts, automation or dead-letters.")
+    ],
     *,
     last: Annotated[int, typer.Option("-n", min=0, help="Begin so many records before the end of each partition.")] = 0,
     beginning: Annotated[bool, typer.Option(help="Begin at the first record.")] = False,
@@ -42,54 +43,21 @@ def command(
         raise InvalidSettings(f"{subject} is no topic of Causa", hint=", ".join(SUBJECTS))
     settings = load()
     utf8_stdout()
-    try:
-        asyncio.run(_tail(settings, subject, last, beginning, limit, follow, text))
-    except KafkaError as error:
-        raise BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}", hint="causa status") from None
+    asyncio.run(_tail(settings, subject, None if beginning else last, limit, follow, text))
 
 
 async def _tail(
-    settings: Settings, subject: str, last: int, beginning: bool, limit: int | None, follow: bool, text: bool
+    settings: Settings, subject: str, last: int | None, limit: int | None, follow: bool, text: bool
 ) -> None:
-    topics = subject_topics(settings)
-    wire = Wire(open_registry(settings.registry, topics))
-    options = kafka.client_options(settings, Embedded(settings).bootstrap())
-    consumer = AIOKafkaConsumer(
-        **options, group_id=None, enable_auto_commit=False, isolation_level="read_committed",
-        max_partition_fetch_bytes=20 * 1024 * 1024,
-    )  # fmt: skip
-    try:
-        await consumer.start()
-        parts = [TopicPartition(topics[subject], p) for p in await _partitions(consumer, topics[subject])]
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        first = await consumer.beginning_offsets(parts)
-        for part in parts:
-            consumer.seek(part, first[part] if beginning else max(first[part], ends[part] - last))
+    wire = Wire(open_registry(settings.registry, subject_topics(settings)))
+    found = records(settings, Embedded(settings).bootstrap(), [subject], last=last, follow=follow)
+    async with aclosing(found):
         shown = 0
-        while limit is None or shown < limit:
-            batch = await consumer.getmany(timeout_ms=500, max_records=500)
-            for records in batch.values():
-                for record in records:
-                    if limit is not None and shown >= limit:
-                        break
-                    typer.echo(json.dumps(_readable(wire, subject, record, text), ensure_ascii=False))
-                    shown += 1
-            if not batch and not follow and all([await consumer.position(p) >= ends[p] for p in parts]):
+        async for _, record in found:
+            typer.echo(json.dumps(_readable(wire, subject, record, text), ensure_ascii=False))
+            shown += 1
+            if shown == limit:
                 return
-    finally:
-        await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    await consumer._client.force_metadata_update()
-    for _ in range(20):
-        found = consumer.partitions_for_topic(topic)
-        if found:
-            return sorted(found)
-        consumer._client.add_topic(topic)
-        await asyncio.sleep(0.2)
-    raise InvalidSettings(f"there is no topic {topic}", hint="causa topics create")
 
 
 def _readable(wire: Wire, subject: str, record: Any, text: bool) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +41,8 @@ class Server(ABC):
 
     It lives in ``<settings.root>/<name>/`` and runs from ``<cache>/<name>/`` (see `install.cache`). Started
     "attached" it ends with the process that started it, however that ends; "detached" it stays until `stop`.
-    As a context manager it is attached, and one that was already running is used and left running.
+    As a context manager it is attached, and one that was already running is used and left running; `leased`, it is
+    shared by whoever leases it at the same time.
     """
 
     name: ClassVar[str]
@@ -53,6 +55,7 @@ class Server(ABC):
         self.installs = cache(settings) / self.name.lower()
         self._ports = Ports(self.folder / "ports.json")
         self._process = Process(self.folder, self.name, self.noise)
+        self._users, self._lent = self.folder / "users", self.folder / "lent"
         self._owned = False
 
     @abstractmethod
@@ -98,6 +101,7 @@ class Server(ABC):
             if self._process.state() is State.RUNNING:
                 if detached:
                     self._process.detach()
+                    self._lent.unlink(missing_ok=True)
                 self._wait(self.ports, cancelled)  # its starter may have been killed before it was ready
                 return False
             try:
@@ -116,9 +120,44 @@ class Server(ABC):
             self._owned = False
 
     def release(self) -> None:
-        """Stops the server if this object started it and no `causa up` took it over since."""
-        if self._owned and not self._process.detached:
-            self.stop()
+        """Stops the server if this object started it, nobody has it leased and no `causa up` took it over since."""
+        if self._owned:
+            with self._alone():
+                self._leave()
+
+    @contextmanager
+    def leased(self) -> Iterator[str]:
+        """Address of the server, which is started if need be; of those who lease it, the last to leave stops it.
+
+        One that somebody else keeps (`causa up`, or a process that it is attached to) is left to him.
+
+        Raises:
+            EmbeddedServerError: see `start`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._users.open("a") as users:
+            fcntl.flock(users, fcntl.LOCK_SH)
+            try:
+                self.start()
+                yield self._address(self.main_port)
+            finally:
+                with self._alone():
+                    fcntl.flock(users, fcntl.LOCK_UN)
+                    self._leave()
+
+    def _leave(self) -> None:
+        """Stops the server if it is ours or was lent to us, unless others lease it: then it is lent to them."""
+        if not self._lent.exists() and (not self._owned or self._process.detached):
+            return
+        self._owned = False
+        with self._users.open("a") as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._process.detach()
+                self._lent.touch(mode=0o600)
+                return
+            self._end()
 
     def status(self) -> ServerStatus:
         """State of the server now."""
@@ -155,6 +194,7 @@ class Server(ABC):
     def _end(self) -> None:
         """Ends whatever runs or is left over."""
         self._process.stop()
+        self._lent.unlink(missing_ok=True)
 
     def _address(self, port: str) -> str:
         try:
