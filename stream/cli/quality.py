@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from stream.certificate import utc_now
+from stream.cli import ledgers
 from stream.cli.output import opened
 from stream.embedded.servers import Embedded
 from stream.errors import InvalidSettings
 from stream.nomenclature import shortlist
-from stream.quality.ledger import SUBJECTS, Ledger
-from stream.reader import KafkaReader, Reader
 from stream.settings import Settings, load
 from stream.targeting import policy
 
@@ -62,23 +60,14 @@ def command(
     if watch:
         _watch(settings, [since, coded, corrections, differing])
         return
-    if corrections is not None and coded is None:
-        raise InvalidSettings("--corrections needs --coded beside it")
     rules = policy.read_file(settings.policy)
     _folder(output)
-    ledger = Ledger()
+    ledger = ledgers.read(settings, coded, corrections, since.replace(tzinfo=UTC) if since else None)
     if coded is None:
-        reader = KafkaReader(settings, Embedded(settings).bootstrap())
-        asyncio.run(fold(ledger, reader, since.replace(tzinfo=UTC) if since else None))
         source, now = "Topics coded and corrections", utc_now()
         if since:
             source += f" since {since:%Y-%m-%d}"
     else:
-        if since:
-            raise InvalidSettings("--since is for topics: a file is read whole")
-        for subject, path in zip(SUBJECTS, (coded, corrections), strict=True):
-            if path is not None:
-                _lines(ledger, subject, path)
         source = ", ".join(path.name for path in (coded, corrections) if path is not None)
         now = ledger.latest or utc_now()
     if not any(case.counts for case in ledger):
@@ -97,41 +86,12 @@ def command(
         raise typer.Exit(1)
 
 
-async def fold(ledger: Ledger, reader: Reader, since: datetime | None) -> None:
-    """Take all that the topics hold now."""
-    found = reader.read(SUBJECTS, since=since)
-    async with aclosing(found):
-        async for record in found:
-            ledger.fold(record.subject, record.value)
-    ledger.unread += reader.undecoded
-
-
 def _watch(settings: Settings, others: list[object]) -> None:
     if any(option is not None for option in others):
         raise InvalidSettings("--watch reads the topics whole: it takes no other option")
     from stream.quality import watch as watching
 
     asyncio.run(watching.watch(settings, Embedded(settings).bootstrap()))
-
-
-def _lines(ledger: Ledger, subject: str, path: Path) -> None:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                if not line.strip():
-                    continue
-                try:
-                    value = json.loads(line)
-                except ValueError:
-                    value = None
-                if isinstance(value, dict):
-                    ledger.fold(subject, value)
-                else:
-                    ledger.unread += 1
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8'}"
-        ) from None
 
 
 def _folder(folder: Path) -> None:

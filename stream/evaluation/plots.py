@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from stream.drawing import BLUE, GREY, RED, drawn, svg
 from stream.evaluation.score import Reliability, Tally
-
-INK, BLUE, GREY, RED = "#1d2733", "#1f6feb", "#9aa7b4", "#c2410c"
-_STYLE: Any = {
-    "font.size": 10, "axes.edgecolor": GREY, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "text.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "font.family": "sans-serif",
-    "svg.hashsalt": "causa",
-}  # fmt: skip
-
-
-def _svg(figure: Figure, title: str) -> str:
-    out = io.StringIO()
-    figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None, "Title": title})
-    body = out.getvalue()
-    # The page is one document: the drawing's own head has no place in it, and its ids must not meet another drawing's.
-    body = body[body.index("<svg") :]
-    prefix = re.sub(r"\W", "", title)
-    body = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", body)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
-
-
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height))
-    return figure, figure.add_subplot()
 
 
 def reliability(found: Reliability, title: str) -> str:
     """Stated chances against what came true, in bins of equal size: on the diagonal they mean what they say."""
-    with mpl.rc_context(_STYLE):
-        figure, axes = _axes(4.6, 4.2)
+    with drawn(4.6, 4.2) as (figure, axes):
         bins = found.bins()
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
         axes.plot([p for p, _, _ in bins], [y for _, y, _ in bins], color=BLUE, marker="o", linewidth=1.5)
@@ -57,13 +27,12 @@ def reliability(found: Reliability, title: str) -> str:
             transform=axes.transAxes,
             ha="right",
         )
-        return _svg(figure, title)
+        return svg(figure, title)
 
 
 def coverage(found: Reliability, title: str) -> str:
     """Error among the surest, as more and more are taken: what a threshold buys."""
-    with mpl.rc_context(_STYLE):
-        figure, axes = _axes(4.6, 4.2)
+    with drawn(4.6, 4.2) as (figure, axes):
         pairs = sorted(zip(found.chances, found.right, strict=True), key=lambda pair: -pair[0])
         wrong, shares, errors = 0, [], []
         for n, (chance, right) in enumerate(pairs, start=1):
@@ -79,17 +48,16 @@ def coverage(found: Reliability, title: str) -> str:
             ylabel="wrong (%)",
             title=title,
         )
-        return _svg(figure, title)
+        return svg(figure, title)
 
 
 def chapters(found: Sequence[tuple[str, Tally]], title: str) -> str:
     """F1 of each chapter, the commonest on top."""
-    with mpl.rc_context(_STYLE):
-        figure, axes = _axes(7.2, 0.28 * len(found) + 1.1)
+    with drawn(7.2, 0.28 * len(found) + 1.1) as (figure, axes):
         names = [f"{name} (n={tally.expected})" for name, tally in found]
         axes.barh(names, [tally.f1 for _, tally in found], color=BLUE, height=0.7)
         for row, (_, tally) in enumerate(found):
             axes.text(tally.f1 + 0.01, row, f"{tally.f1:.3f}", va="center", fontsize=9)
         axes.invert_yaxis()
         axes.set(xlim=(0, 1.1), xlabel="F1, exact code", title=title)
-        return _svg(figure, title)
+        return svg(figure, title)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 STEP = 0.001
 """Thresholds are multiples of it."""
@@ -52,17 +52,25 @@ class Chosen:
 
 def p_value(n: int, wrong: int, error: float) -> float:
     """Chance of so few wrong among n when a share `error` of them is: the exact binomial tail."""
-    return float(stats.binom.cdf(wrong, n, error))
+    return float(special.bdtr(wrong, n, error))
 
 
 def upper_bound(n: int, wrong: int, delta: float) -> float:
     """Clopper and Pearson's upper bound of a share, which holds with probability 1 - delta."""
-    return 1.0 if wrong >= n else float(stats.beta.ppf(1 - delta, wrong + 1, n - wrong))
+    return 1.0 if wrong >= n else float(special.betaincinv(wrong + 1, n - wrong, 1 - delta))
 
 
 def least(error: float, delta: float) -> int:
     """Certificates, none of them wrong, below which nothing can be promised: ln(delta) / ln(1 - error)."""
     return math.ceil(math.log(delta) / math.log1p(-error))
+
+
+def most_wrong(n: int, error: float, delta: float) -> int:
+    """Wrong certificates that a set of n may hold and still pass; n is `least` or more."""
+    wrong = 0
+    while p_value(n, wrong + 1, error) <= delta:
+        wrong += 1
+    return wrong
 
 
 def first_size(scores: Sequence[float], error: float, delta: float) -> int:
@@ -83,10 +91,9 @@ def first_size(scores: Sequence[float], error: float, delta: float) -> int:
         return smallest
     sizes = np.unique(np.geomspace(smallest, len(scores), 100).astype(int))
     stated = np.cumsum(1 - np.asarray(scores, float))[sizes - 1]
-    allowed = stats.binom.ppf(delta, sizes, error)
-    allowed -= stats.binom.cdf(allowed, sizes, error) > delta
+    allowed = np.array([most_wrong(int(n), error, delta) for n in sizes])
     # The mean at which a Poisson number of errors stays within the allowed with probability POWER.
-    borne = stats.gamma.ppf(1 - POWER, allowed + 1)
+    borne = special.gammaincinv(allowed + 1, 1 - POWER)
     return int(sizes[np.argmax(borne / np.maximum(stated, 1e-9))])
 
 

@@ -23,6 +23,10 @@ NORMAL: Mapping[str, Automation] = MappingProxyType({})
 """The machine is trusted by its everyday thresholds in every stratum."""
 
 
+AUDIT = 0.5
+"""Place of an audit among the tasks that press as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The targeting, the flags that explain it (edit ids, listed causes) and the place in the manual queue."""
@@ -93,9 +97,10 @@ def target(
         route, tuple(reasons), audit, stratum.audit_rate, policy.version, stratum.name, threshold,
         fits and policy.thresholds.certified, trusted,
     )  # fmt: skip
-    return Decision(
-        targeting, tuple(flags), priority(max((alert for _, alert in listed), default=0), subject.confidence)
-    )
+    alert = max((alert for _, alert in listed), default=0)
+    # Audits are worked off in the order they came; a place that tells the confidence would tell the coder, too.
+    place = alert + AUDIT if audit else priority(alert, subject.confidence)
+    return Decision(targeting, tuple(flags), place)
 
 
 def _listed(subject: Subject, policy: Policy) -> list[tuple[str, int]]:

@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
+from stream.cli.ledgers import fold
 from stream.cli.main import app
-from stream.cli.quality import fold
 from stream.coding import CodedCertificate, Correction, Origin, Route, coded_json
 from stream.quality import report
 from stream.quality.figures import Figures, measure, publish

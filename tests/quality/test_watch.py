@@ -35,6 +35,7 @@ from stream.coding import (
 )
 from stream.embedded.kafka import KafkaServer
 from stream.embedded.triton import TritonServer
+from stream.errors import BrokerUnavailable
 from stream.quality.alarms import Alarms
 from stream.quality.watch import Watch
 from stream.reader import KafkaReader, MemoryReader, Read
@@ -267,11 +268,12 @@ async def test_an_alarm_that_is_not_acknowledged_is_announced_again_as_it_was() 
 
 async def test_a_reader_that_fails_is_begun_anew() -> None:
     class Broken(MemoryReader):
-        async def read(self, *_: Any, **__: Any) -> Any:
-            from stream.errors import BrokerUnavailable
+        """Breaks down behind its first record."""
 
-            raise BrokerUnavailable("down")
-            yield
+        async def read(self, *_: Any, **__: Any) -> Any:
+            for record in reads(audits(BAD)):
+                yield record
+                raise BrokerUnavailable("down")
 
     sound, topic = MemoryReader(reads(audits(BAD))), MemoryTopic()
     readers: list[MemoryReader] = [Broken(), Broken(), sound]

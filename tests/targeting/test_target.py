@@ -179,6 +179,12 @@ def test_an_audit_alone_changes_no_route() -> None:
     assert found.targeting.audit and found.targeting.route is Route.AUTO and found.targeting.reasons == ()
 
 
+def test_the_place_of_an_audit_does_not_tell_the_confidence() -> None:
+    audited = next(f"c{n}" for n in range(2_000) if drawn(f"c{n}", 0.02, KEY))
+    assert len({decided(p=p, certificate_id=audited).priority for p in (0.01, 0.5, 0.9, 0.99)}) == 1
+    assert decided("O72.1", certificate_id=audited).priority > 6
+
+
 def test_versions_of_a_certificate_are_drawn_alike() -> None:
     assert {decided(certificate_id="B", version=v).targeting.audit for v in range(1, 9)} in ({True}, {False})
 
