@@ -8,6 +8,7 @@
     python -m training.underlying together DATA    fit together.json on dev
     python -m training.underlying score DATA       rules, ranker and both on dev; with --test, on the untouched split
     python -m training.underlying unseen DATA      the same for causes that were left out of a training of their own
+    python -m training.underlying promise DATA     thresholds for promised errors, and what came true of them on the test split
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from stream.targeting import risk
 from stream.underlying import together
 from stream.underlying.codes import bare
 from stream.underlying.tables import FOLDER, read_tables
@@ -97,6 +99,30 @@ def score(
             plot.write_text(drawn, encoding="utf-8")
 
 
+def promise(data: Path) -> None:
+    """Print what promised errors cost in coverage, and what came true.
+
+    Thresholds are fitted on the development split, which flatters the rules, and on one half of the test split, drawn by
+    its certificates' places; both are held against the other half.
+    """
+    from training.local import LocalRanker
+    from training.underlying import scoring
+
+    now, both = read_tables(), together.load()
+    found = {name: scoring.reliability(scoring.judge(certificates(data, name), now, LocalRanker()), both, now)
+             for name in ("dev", "test")}  # fmt: skip
+    test = list(zip(found["test"].chances, found["test"].right, strict=True))
+    samples = {"dev": list(zip(found["dev"].chances, found["dev"].right, strict=True)), "half of test": test[::2]}
+    for error in (0.01, 0.02, 0.05):
+        for name, sample in samples.items():
+            chosen = risk.choose([p for p, _ in sample], [good for _, good in sample], error, 0.05)
+            taken = [good for p, good in test[1::2] if chosen.threshold is not None and p >= chosen.threshold]
+            wrong = len(taken) - sum(taken)
+            print(f"at most {error:.0%} wrong, fitted on {name}: threshold {chosen.threshold}, automatic "
+                  f"{len(taken) / len(test[1::2]):.1%} of the other half, {wrong} of {len(taken)} wrong "
+                  f"({wrong / max(1, len(taken)):.2%})")  # fmt: skip
+
+
 def mentions_unseen(item: Coded) -> bool:
     """Whether a certificate has a code of the categories left out, or its cause is one."""
     codes = {bare(code)[:3] for line in (*item.causes.part1, item.causes.part2) for code in line}
@@ -112,7 +138,7 @@ def write(name: str, rows: list[str]) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("compare", "tables", "ranker", "together", "score", "unseen"))
+    parser.add_argument("step", choices=("compare", "tables", "ranker", "together", "score", "unseen", "promise"))
     parser.add_argument("data", type=Path)
     parser.add_argument("--test", action="store_true", help="score on the split that nothing was chosen on")
     parser.add_argument("--out", type=Path, default=Path("runs/unseen"), help="where `unseen` keeps its ranker")
@@ -131,6 +157,8 @@ def main() -> None:
         fit_together(data)
     elif options.step == "score":
         score(data, "test" if options.test else "dev", plot=options.plot)
+    elif options.step == "promise":
+        promise(data)
     else:
         if not (options.out / "ranker.onnx").exists():
             ranker(data, options.out, lambda item: not mentions_unseen(item))
