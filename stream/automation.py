@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from stream.coding import Automation, AutomationChange, change_record, read_change
 from stream.errors import BrokerUnavailable, InputError, InvalidSettings
@@ -29,6 +29,8 @@ STRICTNESS: Mapping[Automation, int] = {Automation.NORMAL: 0, Automation.STRICT:
 
 log = structlog.get_logger("causa.automation")
 _POLL_MS = 1_000
+_TRIES, _TRY_S = 20, 0.1
+"""Looks for a topic that a young broker may not show yet, and the wait between two."""
 _STOP_S = 5.0
 
 
@@ -128,22 +130,35 @@ class KafkaChanges:
     async def read(self) -> list[AutomationChange]:
         """See `Changes.read`."""
         await self.close()
-        # Without a group aiokafka assigns every partition of the topic by itself.
         self._consumer = consumer = AIOKafkaConsumer(
-            self._topic, **self._options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
+            **self._options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
             isolation_level="read_committed",
         )  # fmt: skip
         found: list[AutomationChange] = []
         try:
             await consumer.start()
+            await self._subscribe(consumer)
             ends = await consumer.end_offsets(consumer.assignment())
             while any([await consumer.position(part) < end for part, end in ends.items()]):
                 found += await self._fetched(consumer)
-        except UnknownTopicOrPartitionError:
-            raise InvalidSettings(f"there is no topic {self._topic}", hint="causa topics create") from None
         except KafkaError as error:
             raise BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}", hint="causa status") from None
         return found
+
+    async def _subscribe(self, consumer: AIOKafkaConsumer) -> None:
+        """To every partition of the topic: without a group aiokafka assigns them by itself."""
+        for _ in range(_TRIES):
+            if self._topic in await consumer.topics():
+                break
+            await asyncio.sleep(_TRY_S)
+        else:
+            raise InvalidSettings(f"there is no topic {self._topic}", hint="causa topics create")
+        consumer.subscribe([self._topic])
+        for _ in range(_TRIES):
+            if consumer.assignment():
+                return
+            await asyncio.sleep(_TRY_S)
+        raise BrokerUnavailable("Kafka does not tell the partitions of its topics", hint="causa status")
 
     async def more(self) -> list[AutomationChange]:
         """See `Changes.more`."""

@@ -81,8 +81,8 @@ class Watch:
         Raises:
             InvalidSettings: a topic is missing.
         """
-        await self._keeper.start()
         try:
+            await self._keeper.start()
             while True:
                 try:
                     await self._watch()

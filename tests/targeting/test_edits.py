@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from values import certificates
 
 from stream.certificate import Age, AgeUnit, Certificate, Form, Line, Manner, Neonatal, Sealed, Sex
 from stream.coding import CodedLine, Duration, Entity, Method, Uncoded, Underlying, Why
@@ -25,7 +26,6 @@ from stream.targeting import edits
 from stream.targeting.edits import checks, facts, unsuitable
 from stream.targeting.edits.unsuitable import Kind
 from stream.underlying.tables import FOLDER, read_rows
-from tests.values import certificates
 
 DATA = Path(os.environ.get("CAUSA_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data") / "edits"
 NEEDS_DATA = pytest.mark.skipif(not DATA.exists(), reason="the shared data folder is not here")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import shared
 
 from stream.targeting.risk import Chosen, choose, first_size, least, p_value, upper_bound
-from tests.shared import shared
 
 #: n, error, wrong: p of the exact binomial test, Clopper-Pearson upper bound at 95 %.
 KNOWN = [

@@ -12,7 +12,8 @@ from stream.targeting.policy import Policy
 from stream.targeting.subject import of_coded
 from stream.targeting.target import target
 from stream.targeting.whatif import compare
-from tests.targeting.test_target import FITTED, KEY, POLICY
+
+from .test_target import FITTED, KEY, POLICY
 
 AT = datetime(2026, 3, 1, 8, tzinfo=UTC)
 
