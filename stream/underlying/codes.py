@@ -48,6 +48,13 @@ class Codes:
                 self._known[code] = answer
         return answer
 
+    def touches(self, category: str) -> bool:
+        """Whether some code of a category of three characters may be in the set."""
+        firsts, lasts = self._in
+        # The last range that begins no later than the category's last code: does it reach the category?
+        place = bisect_right(firsts, category + "~") - 1
+        return place >= 0 and lasts[place] >= category
+
     def __bool__(self) -> bool:
         return bool(self._in[0])
 

@@ -54,12 +54,17 @@ class Linkages:
 
     rows: Sequence[Linkage]
     _known: dict[str, tuple[Linkage, ...]] = field(default_factory=dict)
+    _near: dict[str, tuple[Linkage, ...]] = field(default_factory=dict)
 
     def of(self, code: str) -> tuple[Linkage, ...]:
         """Rows that may change `code`, in the table's order."""
         rows = self._known.get(code)
         if rows is None:
-            rows = tuple(row for row in self.rows if code in row.selected)
+            # By category first: there are few of them, and codes that come for the first time are common.
+            near = self._near.get(code[:3])
+            if near is None:
+                near = self._near[code[:3]] = tuple(row for row in self.rows if row.selected.touches(code[:3]))
+            rows = tuple(row for row in near if code in row.selected)
             if len(self._known) < _MEMORY:
                 self._known[code] = rows
         return rows
