@@ -39,8 +39,8 @@ _SOURCES = (
     "coder/*.py",
     "coder/*.tsv",
     "coder/*.json",
-    "targeting/*.py",
-    "targeting/*.json",
+    "underlying/*.py",
+    "targeting/certainty.*",
 )
 """All that may change an answer and has no version of its own: the rules' version in results is their hash."""
 
