@@ -12,15 +12,14 @@ from rich.table import Table
 
 from stream.certificate import utc_now
 from stream.cli import ledgers
-from stream.cli.calibrate import known_from_gold, show
+from stream.cli.calibrate import automatic, known_from_audit, known_from_gold, show
 from stream.cli.output import opened
 from stream.errors import InvalidSettings
 from stream.quality.truth import audited
 from stream.settings import load
 from stream.targeting import edits, policy
-from stream.targeting.calibrate import Known, Sample, Step, curve, samples
+from stream.targeting.calibrate import Sample, Step, curve, samples
 from stream.targeting.policy import Policy
-from stream.targeting.subject import of_coded
 from stream.targeting.whatif import Comparison, compare
 
 
@@ -49,20 +48,22 @@ def command(
     asked = policy.load(what_if or settings.policy, thresholds or settings.thresholds)
     console = Console()
     explain(asked, console)
+    key = settings.audit_key.get_secret_value().encode()
+    if not key:
+        console.print("CAUSA_AUDIT_KEY is empty: anyone can tell which certificates the audit draws", style="yellow")
     if what_if is None and coded is None and gold is None and output is None:
         return
     ledger = ledgers.read(settings, coded, corrections)
     records = [case.machine for case in ledger if case.counts and case.machine is not None]
     if not records:
         raise InvalidSettings("there is no coded certificate", hint="causa tail coded --beginning --no-follow")
-    key = settings.audit_key.get_secret_value().encode()
     found = compare(records, asked, edits.load(), key)
     if gold:
         known, _ = known_from_gold(settings, gold)
     else:
         told = ((case.machine, audited(case)) for case in ledger)
-        known = [Known(of_coded(machine), right.code) for machine, right in told if machine and right]
-    parts = samples(known, asked.rules)
+        known = [known_from_audit(machine, right) for machine, right in told if machine and right]
+    parts = samples(automatic(known, asked), asked.rules)
     curves = {name: curve(sample, asked.rules.promise.confidence) for name, sample in parts.items() if len(sample)}
     curves["all"] = curve(sum(parts.values(), Sample()), asked.rules.promise.confidence)
     compared(found, asked, console)
@@ -81,7 +82,9 @@ def explain(asked: Policy, console: Console) -> None:
     stale = [s.name for s in asked.rules.strata if asked.stale(s)]
     if stale:
         console.print(
-            f"fitted to another promise, so that nothing is automatic there: {', '.join(stale)}", style="yellow"
+            f"fitted to another promise or other strata, so that nothing is automatic there: {', '.join(stale)}; "
+            "causa calibrate --policy FILE -o THRESHOLDS, then causa target --thresholds THRESHOLDS",
+            style="yellow",
         )
     if all(s.name in asked.thresholds.strata for s in asked.rules.strata):
         show(asked.thresholds, asked.rules, console)

@@ -92,7 +92,7 @@ def notes(figures: Figures) -> list[str]:
     if drawn and audit.awaited > 0.2 * drawn:
         found.append(
             f"{audit.awaited:,} of {drawn:,} drawn certificates are not decided: the figures take them to be like those "
-            "that are. The queue shows unsure certificates first, so that the machine may look worse than it is."
+            "that are. Where people take some of them first, the machine may look better or worse than it is."
         )
     for mark, what in (("UNCERTIFIED", "a threshold that was not fitted on an office's own audits"),
                        ("UNCALIBRATED", "versions that no threshold was fitted to: nothing of it was automatic")):  # fmt: skip

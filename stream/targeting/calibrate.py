@@ -6,7 +6,8 @@ for its low confidence says nothing about the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,10 +21,15 @@ from stream.targeting.thresholds import VERSIONED, Found, Threshold, Thresholds
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A certificate that the machine coded, and the underlying cause that it should have."""
+    """A certificate that the machine coded, and the underlying cause that it should have.
+
+    Attributes:
+        inclusion: chance with which it came into the sample, against that of the others.
+    """
 
     subject: Subject
     right: str
+    inclusion: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +64,61 @@ def thresholds(
     """Thresholds that keep a policy's promises.
 
     A stratum whose sample is too small to promise anything alone is pooled with the last one, under the strictest of
-    their bounds; that depends on the samples' sizes alone. One that is large enough and yet passes no test gets no
-    threshold: none of its certificates is automatic.
+    their bounds; that depends on the samples' sizes alone. Where strata of one pool were audited at different rates,
+    the pool is thinned to the lowest: a promise for them taken together needs them in the shares that come in. A
+    stratum that is large enough and yet passes no test gets no threshold: none of its certificates is automatic.
 
     Args:
-        known: the calibration sample, drawn at random from what will be coded.
+        known: the calibration sample, drawn at random from the certificates that a threshold may make automatic;
+            those that a person sees in any case must not be in it (`target.never_automatic`), since the promise is
+            about the automatic ones.
         rules: the policy.
         versions: what coded the sample, models included.
         source: what the sample is, for people.
         certified: whether it is an office's own audits.
         now: moment of calibration.
     """
+    known = list(known)
     found = samples(known, rules)
     delta = 1 - rules.promise.confidence
     last = rules.strata[-1]
     small = [s for s in rules.strata[:-1] if len(found[s.name]) < 2 * risk.least(s.error, delta)]
     pool = [*small, last]
+    pooled = samples(_thinned(known, rules, {s.name for s in pool}), rules) if small else found
     fitted: dict[str, Threshold] = {}
     for stratum in rules.strata:
         members = pool if stratum in pool else [stratum]
-        sample = sum((found[s.name] for s in members), Sample())
+        sample = sum(((pooled if stratum in pool else found)[s.name] for s in members), Sample())
         fitted[stratum.name] = _threshold(stratum, members, sample, rules, delta)
     named = {name: getattr(versions, name) for name in VERSIONED}
-    return Thresholds(certified=certified, source=source, made_at=now, versions=named, strata=fitted)
+    return Thresholds(
+        certified=certified, source=source, made_at=now, versions=named, strata=fitted, division=rules.division
+    )
+
+
+def _thinned(known: Sequence[Known], rules: Rules, pool: Collection[str]) -> list[Known]:
+    """The certificates of some strata as if all of these had been drawn at the rate of the one drawn least.
+
+    Which are kept is decided by a hash of the id, apart from the audit's: the same certificates every time.
+    """
+    parts: dict[str, list[Known]] = {name: [] for name in pool}
+    for one in known:
+        s = one.subject
+        name = rules.stratum(s.form, s.source, s.age_days, s.code).name
+        if name in parts:
+            parts[name].append(one)
+    rates = {name: sum(one.inclusion for one in part) / len(part) for name, part in parts.items() if part}
+    least = min(rates.values(), default=1.0)
+    return [
+        one for name, part in parts.items() for one in part
+        if _place(one.subject.certificate_id) * rates[name] <= least
+    ]  # fmt: skip
+
+
+def _place(certificate_id: str) -> float:
+    """A number between 0 and 1 that an id always has."""
+    digest = hashlib.blake2b(certificate_id.encode(), digest_size=8, person=b"thinned").digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def _threshold(stratum: Stratum, members: Sequence[Stratum], sample: Sample, rules: Rules, delta: float) -> Threshold:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,6 +17,7 @@ from stream.certificate import Form, Source
 from stream.errors import InvalidData
 from stream.nomenclature.agreement import Level
 from stream.targeting import common
+from stream.targeting import edits as known_edits
 from stream.targeting.thresholds import NONE, Thresholds, told
 from stream.targeting.thresholds import read as read_thresholds
 
@@ -37,7 +39,7 @@ class _Strict(BaseModel):
 class Promise(_Strict):
     """How sure the promise is, and what counts as wrong."""
 
-    confidence: Bound = 0.95
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     level: Level = "exact"
 
 
@@ -50,7 +52,7 @@ class Stratum(_Strict):
     under_days: float | None = Field(None, gt=0)
     codes: tuple[Range, ...] = ()
     error: Bound
-    audit_rate: Share
+    audit_rate: Annotated[float, Field(gt=0, le=1)]
 
     @field_validator("codes")
     @classmethod
@@ -104,6 +106,20 @@ class Rules(_Strict):
     max_unknown_words: Share = 1.0
     capacity_per_day: int = Field(0, ge=0)
 
+    @field_validator("edits", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, edits: Any) -> Any:
+        """YAML 1.1 reads a bare ``off`` as false."""
+        return {k: "off" if v is False else v for k, v in edits.items()} if isinstance(edits, dict) else edits
+
+    @field_validator("edits")
+    @classmethod
+    def _edits_known(cls, edits: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(edits) - {edit.id for edit in known_edits.load().edits})
+        if unknown:
+            raise ValueError(f"there is no edit {', '.join(unknown)}")
+        return edits
+
     @model_validator(mode="after")
     def _strata_end(self) -> Rules:
         names = [stratum.name for stratum in self.strata]
@@ -112,6 +128,12 @@ class Rules(_Strict):
         if self.strata[-1].conditional or not all(s.conditional for s in self.strata[:-1]):
             raise ValueError("the last stratum, and it alone, takes what is left: it has no condition")
         return self
+
+    @cached_property
+    def division(self) -> str:
+        """Who falls into which stratum, and what an alarm asks for, as a hash: thresholds hold for no other."""
+        told = [stratum.model_dump(mode="json", exclude={"error", "audit_rate"}) for stratum in self.strata]
+        return hashlib.blake2b(json.dumps([told, self.strict]).encode(), digest_size=4).hexdigest()
 
     def stratum(self, form: Form, source: Source, age_days: float | None, code: str | None) -> Stratum:
         """The stratum of a certificate."""
@@ -139,7 +161,9 @@ class Policy:
         return self.rules.rare_below > 0 and code[:3] not in self.common
 
     def stale(self, stratum: Stratum) -> bool:
-        """Whether the stratum's threshold was fitted to another promise than the one made now."""
+        """Whether the stratum's threshold was fitted to another promise than the one made now, or to other strata."""
+        if self.thresholds.division not in ("", self.rules.division):
+            return True
         fitted = self.thresholds.strata.get(stratum.name)
         promise = self.rules.promise
         return fitted is None or (fitted.error, fitted.confidence, fitted.level) != (
@@ -179,6 +203,24 @@ def _text(path: Path) -> str:
         raise InvalidData(f"policy {path.name} is no YAML") from error
 
 
+class _Twice(yaml.constructor.ConstructorError):
+    """A field that one mapping names twice."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a second ``interest:`` at the end does not silently take the place of the first."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise _Twice(None, None, f"{key.value} is told twice", key.start_mark)
+                seen.add(key.value)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
 def read(text: str, name: str = "policy") -> Rules:
     """Rules of a policy's text.
 
@@ -186,9 +228,13 @@ def read(text: str, name: str = "policy") -> Rules:
         InvalidData: it is no YAML or breaks the schema; the message names the fields.
     """
     try:
-        return Rules.model_validate(yaml.safe_load(text))
+        return Rules.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - a safe loader all the same
     except yaml.YAMLError as error:
-        raise InvalidData(f"policy {name} is no YAML") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise InvalidData(
+            f"policy {where}: {error.problem}" if isinstance(error, _Twice) else f"policy {where} is no YAML"
+        ) from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'policy'}: {e['msg']}" for e in error.errors())
         raise InvalidData(f"policy {name}: {faults}") from None

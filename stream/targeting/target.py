@@ -23,8 +23,8 @@ NORMAL: Mapping[str, Automation] = MappingProxyType({})
 """The machine is trusted by its everyday thresholds in every stratum."""
 
 
-AUDIT = 0.5
-"""Place of an audit among the tasks that press as much."""
+AUDIT = 0.9999
+"""Place of an audit among the tasks that press as much: the first, for they are few, and nothing is proven without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def target(
         flags.append("UNCALIBRATED")
     elif not policy.thresholds.certified:
         flags.append("UNCERTIFIED")
-    unreadable = subject.unknown > rules.max_unknown_words
+    unreadable = _unreadable(subject, policy)
     if code is None or threshold is None or subject.confidence < threshold or unreadable:
         reasons.append(Reason.LOW_CONFIDENCE)
     if unreadable:
@@ -89,7 +89,7 @@ def target(
         reasons.append(Reason.MANDATORY_INTEREST)
         flags += [f"INTEREST:{why}" for why, _ in listed]
     flags += [EDIT + edit for edit in subject.edits]
-    if any(rules.edits.get(edit, edits.severity(edit)) == "reject" for edit in subject.edits):
+    if _rejected(subject, policy, edits):
         reasons.append(Reason.REJECT)
     audit = drawn(subject.certificate_id, stratum.audit_rate, audit_key)
     route = Route.MANUAL if reasons else Route.AUTO
@@ -101,6 +101,24 @@ def target(
     # Audits are worked off in the order they came; a place that tells the confidence would tell the coder, too.
     place = alert + AUDIT if audit else priority(alert, subject.confidence)
     return Decision(targeting, tuple(flags), place)
+
+
+def never_automatic(subject: Subject, policy: Policy, edits: Edits) -> bool:
+    """Whether a person sees a certificate whatever its confidence: no threshold has any bearing on it."""
+    return (
+        subject.code is None
+        or _unreadable(subject, policy)
+        or bool(_listed(subject, policy))
+        or _rejected(subject, policy, edits)
+    )
+
+
+def _unreadable(subject: Subject, policy: Policy) -> bool:
+    return subject.unknown > policy.rules.max_unknown_words
+
+
+def _rejected(subject: Subject, policy: Policy, edits: Edits) -> bool:
+    return any(policy.rules.edits.get(edit, edits.severity(edit)) == "reject" for edit in subject.edits)
 
 
 def _listed(subject: Subject, policy: Policy) -> list[tuple[str, int]]:

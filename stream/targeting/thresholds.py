@@ -56,10 +56,17 @@ class Threshold(_Strict):
     strict: Found
 
     def least(self, automation: Automation) -> float | None:
-        """Least confidence for the automatic route; None where nothing is automatic."""
-        if automation is Automation.HALTED:
+        """Least confidence for the automatic route; None where nothing is automatic.
+
+        The two searches begin with different sets, so that `strict` may, by luck, come out below `normal`: an alarm
+        never lowers the threshold all the same.
+        """
+        normal, strict = self.normal.threshold, self.strict.threshold
+        if automation is Automation.HALTED or normal is None:
             return None
-        return (self.normal if automation is Automation.NORMAL else self.strict).threshold
+        if automation is Automation.NORMAL:
+            return normal
+        return None if strict is None else max(normal, strict)
 
 
 class Thresholds(_Strict):
@@ -71,6 +78,7 @@ class Thresholds(_Strict):
         made_at: when, UTC.
         versions: versions that confidences depend on.
         strata: by stratum.
+        division: hash of the strata's conditions that it was fitted to; empty in files of before it was kept.
     """
 
     certified: bool
@@ -78,6 +86,7 @@ class Thresholds(_Strict):
     made_at: datetime
     versions: dict[str, str]
     strata: dict[str, Threshold]
+    division: str = ""
 
     def strangers(self, versions: Versions) -> tuple[str, ...]:
         """Names of the versions that are others than those calibrated on."""

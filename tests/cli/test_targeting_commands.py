@@ -14,6 +14,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from stream import log
+from stream.cli import ledgers
 from stream.cli.main import app
 from stream.coding import (
     CodedCertificate,
@@ -29,7 +30,7 @@ from stream.coding import (
 )
 from stream.embedded.triton import TritonServer
 from stream.errors import InvalidSettings
-from stream.settings import REPOSITORY
+from stream.settings import REPOSITORY, Settings
 from stream.targeting import thresholds
 
 Run = Callable[..., Result]
@@ -91,7 +92,7 @@ def past(tmp_path: Path) -> tuple[Path, Path]:
 def test_target_explains_the_policy_in_force(causa: Run) -> None:
     told = causa("target")
     assert told.exit_code == 0
-    for word in ("rest", "external", "UNCERTIFIED", "calibrated on", "threshold"):
+    for word in ("rest", "external", "UNCERTIFIED", "calibrated on", "threshold", "CAUSA_AUDIT_KEY is empty"):
         assert word in told.output
 
 
@@ -125,17 +126,30 @@ def test_what_another_policy_would_have_sent_where(causa: Run, past: tuple[Path,
     assert "C1" not in page and "<svg" in page and "certified on the office" in page
 
 
-def test_an_office_s_audits_make_certified_thresholds(causa: Run, past: tuple[Path, Path], tmp_path: Path) -> None:
-    # What is read is the ledger, whether it comes of topics or of files: files are quicker to make.
+@pytest.mark.parametrize("of_topics", [True, False])
+def test_an_office_s_audits_make_thresholds_that_are_certified(
+    causa: Run, past: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_topics: bool
+) -> None:
     coded, corrections = past
     output = tmp_path / "thresholds.yaml"
-    told = causa("calibrate", "--coded", coded, "--corrections", corrections, "-o", output)
+    options: tuple[Path | str, ...] = ("--coded", coded, "--corrections", corrections)
+    if of_topics:
+        # What is read is a ledger, whether it comes of topics or of files.
+        ledger = ledgers.read(Settings(), coded, corrections)
+        monkeypatch.setattr(ledgers, "read", lambda *_: ledger)
+        options = ("--from-topic", "corrections")
+    told = causa("calibrate", *options, "-o", output)
     assert told.exit_code == 0, told.output
     found = thresholds.read(output)
-    assert found.certified and found.versions["coder"] == "c2" and "400 blind audits" in found.source
+    assert found.certified is of_topics and found.versions["coder"] == "c2" and "400 blind audits" in found.source
     rest = found.strata["rest"]
     assert rest.n == 400 and rest.normal.threshold is not None and 0.60 <= rest.normal.threshold <= 0.66
     assert rest.normal.upper <= 0.05
+
+
+def test_standard_output_is_the_file_and_no_more(causa: Run, past: tuple[Path, Path]) -> None:
+    told = causa("calibrate", "--coded", past[0], "--corrections", past[1], "-o", "-")
+    assert told.exit_code == 0 and yaml.safe_load(told.stdout)["strata"]["rest"]["n"] == 400
 
 
 def test_audits_that_were_not_blind_and_those_of_other_versions_are_left_out(causa: Run, tmp_path: Path) -> None:
@@ -147,6 +161,21 @@ def test_audits_that_were_not_blind_and_those_of_other_versions_are_left_out(cau
     assert told.exit_code == 0, told.output
     assert "50 audits of other versions are left out" in told.output
     assert yaml.safe_load((tmp_path / "t.yaml").read_text(encoding="utf-8"))["strata"]["rest"]["n"] == 100
+
+
+def test_what_a_person_sees_in_any_case_speaks_for_no_threshold(causa: Run, tmp_path: Path) -> None:
+    # Suicides, all of them right, would otherwise vouch for the falls among which many are wrong.
+    listed = [record(n, 0.9, underlying=Underlying("X70", 0.9)) for n in range(300)]
+    falls = [record(n, 0.9, underlying=Underlying("W19", 0.9)) for n in range(300, 600)]
+    decisions = [decision(n, "X70" if n < 300 else "W19" if n % 12 else "W18") for n in range(600)]
+    coded = file(tmp_path, "coded.jsonl", [coded_json(one) for one in listed + falls])
+    corrections = file(tmp_path, "corrections.jsonl", decisions)
+    told = causa("calibrate", "--coded", coded, "--corrections", corrections, "-o", tmp_path / "t.yaml")
+    assert told.exit_code == 0, told.output
+    assert "300 that a person sees whatever the confidence are left out" in told.output
+    external = thresholds.read(tmp_path / "t.yaml").strata["external"]
+    assert external.n == 300 and external.normal.threshold is None
+    assert "it takes 59 certificates to prove 5 %" in told.output
 
 
 @pytest.mark.parametrize("options", [[], ["gold.jsonl", "--from-topic", "corrections"], ["--from-topic", "coded"]])
@@ -166,5 +195,5 @@ def test_gold_certificates_make_thresholds_that_say_what_they_are(
     told = causa("calibrate", gold, "-o", tmp_path / "thresholds.yaml")
     assert told.exit_code == 0, told.output
     found = thresholds.read(tmp_path / "thresholds.yaml")
-    assert not found.certified and found.strata["rest"].n == 120 and "UNCERTIFIED" in told.output
+    assert not found.certified and 80 < found.strata["rest"].n < 120 and "UNCERTIFIED" in told.output
     assert found.versions["coder"].startswith("coder-1+") and "+underlying-1+" in found.versions["underlying"]

@@ -71,9 +71,35 @@ def test_after_an_alarm_less_is_automatic() -> None:
     assert one.strict.upper <= 0.05 and one.least(Automation.HALTED) is None
 
 
+@pytest.mark.parametrize(
+    ("normal", "strict", "after"), [(0.9, 0.8, 0.9), (0.8, 0.9, 0.9), (None, 0.8, None), (0.8, None, None)]
+)
+def test_an_alarm_never_gives_the_machine_more_room(
+    normal: float | None, strict: float | None, after: float | None
+) -> None:
+    one = files.Threshold(
+        error=0.05, confidence=0.95, level="exact", n=1,
+        normal=files.Found(threshold=normal), strict=files.Found(threshold=strict),
+    )  # fmt: skip
+    assert (one.least(Automation.NORMAL), one.least(Automation.STRICT)) == (normal, after)
+
+
+def test_strata_audited_at_different_rates_are_pooled_as_they_come_in() -> None:
+    often = [replace(one, inclusion=0.2) for one in known(110, "W19", 0.0)]
+    seldom = [replace(one, inclusion=0.02) for one in known(600, "I21.9", 0.02)]
+    pooled = fitted(often + seldom).strata["rest"]
+    assert 600 < pooled.n < 630 and pooled.pooled == ("external", "rest")  # a tenth of 110, and all of 600
+    assert fitted(often + seldom) == fitted(often + seldom)
+    same_rate = [replace(one, inclusion=0.02) for one in often]
+    assert fitted(same_rate + seldom).strata["rest"].n == 710
+    # A stratum that stands alone loses none.
+    alone = [replace(one, inclusion=0.2) for one in known(2_000, "W19", 0.0)]
+    assert fitted(alone + seldom).strata["external"].n == 2_000
+
+
 @pytest.mark.parametrize(("level", "right"), [("exact", 0), ("three", 400), ("shortlist", 400)])
 def test_what_counts_as_wrong_is_the_promise_s(level: str, right: int) -> None:
-    rules = read(f'version: "1"\npromise: {{level: {level}}}\nstrata: [{{name: rest, error: 0.05, audit_rate: 0}}]\n')
+    rules = read(f'version: "1"\npromise: {{level: {level}}}\nstrata: [{{name: rest, error: 0.05, audit_rate: 0.1}}]\n')
     near = [replace(one, right="I21.4") for one in known(400, "I21.9", 0.0)]
     assert sum(samples(near, rules)["rest"].right) == right
 
@@ -88,7 +114,7 @@ def test_thresholds_name_what_they_were_fitted_to(tmp_path: Path) -> None:
     path = tmp_path / "thresholds.yaml"
     path.write_text(files.written(made), encoding="utf-8")
     found = files.read(path)
-    assert found == made and files.told(found) == files.told(made)
+    assert found == made and found.division == RULES.division and files.told(found) == files.told(made)
     assert found.strangers(VERSIONS) == () and found.strangers(replace(VERSIONS, software="s2", policy="p")) == ()
     assert found.strangers(replace(VERSIONS, coder="c2", rules="r2")) == ("rules", "coder")
     assert files.NONE.strangers(VERSIONS) == files.VERSIONED

@@ -72,6 +72,32 @@ def test_thresholds_fitted_to_another_promise_are_stale() -> None:
     assert without.thresholds is thresholds.NONE and without.stale(without.rules.strata[-1])
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "stale"),
+    [
+        ("[[V01, Y98]]", "[[V01, W99]]", True),
+        ("name: external, ", "name: external, source: PAPER, ", True),
+        ("strict: 0.5", "strict: 0.2", True),
+        ("audit_rate: 0.02", "audit_rate: 0.2", False),
+        ("infant_days: 1", "infant_days: 365", False),
+    ],
+)
+def test_thresholds_fitted_to_other_strata_are_stale(before: str, after: str, stale: bool) -> None:
+    text = (
+        'version: "1"\nstrict: 0.5\ninfant_days: 1\nstrata:\n'
+        "  - {name: external, codes: [[V01, Y98]], error: 0.05, audit_rate: 0.1}\n"
+        "  - {name: rest, error: 0.05, audit_rate: 0.02}\n"
+    )
+    rules, changed = read(text), read(text.replace(before, after))
+    one = thresholds.Threshold(
+        error=0.05, confidence=0.95, level="exact", n=9,
+        normal=thresholds.Found(threshold=0.9), strict=thresholds.Found(threshold=0.9),
+    )  # fmt: skip
+    fitted = thresholds.NONE.model_copy(update={"strata": {"external": one, "rest": one}, "division": rules.division})
+    assert changed != rules and [Policy(rules, fitted, "1").stale(s) for s in rules.strata] == [False, False]
+    assert [Policy(changed, fitted, "1").stale(s) for s in changed.strata] == [stale, stale]
+
+
 def test_version_follows_the_content(tmp_path: Path) -> None:
     versions = []
     for number, content in enumerate([BASE, BASE, BASE + "# a comment\n"]):
@@ -97,6 +123,7 @@ FAULTS = {
     "error not a number": (BASE.replace("0.05", ".nan"), "strata.0.error"),
     "no audit_rate": (BASE.replace(", audit_rate: 0.02", ""), "audit_rate"),
     "audit rate above 1": (BASE.replace("0.02", "2"), "audit_rate"),
+    "no audits": (BASE.replace("0.02", "0"), "audit_rate"),
     "name in capitals": (BASE.replace("rest", "REST"), "strata.0.name"),
     "two of a name": (
         BASE.replace(STRATUM, STRATUM.replace("0.05", "0.05, source: PAPER") + ", " + STRATUM),
@@ -118,6 +145,11 @@ FAULTS = {
     "range backwards": (BASE + "interest: [{codes: [R99, R00], why: x}]\n", "interest.0.codes"),
     "range without why": (BASE + "interest: [{codes: [R00, R99]}]\n", "interest.0.why"),
     "alert of ten": (BASE + "interest: [{codes: [A00, A00], why: x, alert: 10}]\n", "interest.0.alert"),
+    "an edit that is not there": (BASE + "edits: {SEX_MAEL: reject}\n", "no edit SEX_MAEL"),
+    "confidence below a half": (BASE + "promise: {confidence: 0.4}\n", "promise.confidence"),
+    "a list told twice": (BASE + "interest: [{codes: [A00, A00], why: x}]\ninterest: []\n", "policy.yaml:4: interest"),
+    "a field of a stratum told twice": (BASE.replace("0.05", "0.05, error: 0.5"), "policy.yaml:2: error is told twice"),
+    "a list for a name": (BASE + "? [a, b]\n: c\n", "no YAML"),
     "second range at fault": (
         BASE + "interest: [{codes: [R00, R99], why: x}, {codes: [X, R99], why: x}]\n",
         "interest.1",
@@ -130,6 +162,10 @@ def test_fault_is_named(tmp_path: Path, content: str | bytes, told: str) -> None
     with pytest.raises(InvalidData) as raised:
         load(written(tmp_path, content), None)
     assert "policy.yaml" in raised.value.message and told in raised.value.message
+
+
+def test_off_needs_no_quotes() -> None:
+    assert read(BASE + "edits: {SEX_MALE: off, SEX_FEMALE: 'off'}\n").edits == {"SEX_MALE": "off", "SEX_FEMALE": "off"}
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

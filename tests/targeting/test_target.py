@@ -16,7 +16,7 @@ from stream.coding import Automation, CodedLine, Reason, Route, Uncoded, Underly
 from stream.targeting import edits
 from stream.targeting.policy import Interest, Policy, Rules, Stratum
 from stream.targeting.subject import of_certificate
-from stream.targeting.target import NORMAL, Decision, drawn, priority, target, unknown_share
+from stream.targeting.target import NORMAL, Decision, drawn, never_automatic, priority, target, unknown_share
 from stream.targeting.thresholds import VERSIONED, Found, Threshold, Thresholds
 
 KEY = b"a key of the tests"
@@ -144,6 +144,21 @@ def test_queue_puts_what_presses_first_then_what_is_least_certain() -> None:
 @given(st.integers(0, 8), st.floats(0, 1), st.floats(0, 1))
 def test_no_uncertainty_outweighs_what_presses(alert: int, low: float, high: float) -> None:
     assert priority(alert + 1, low) >= alert + 1 > priority(alert, high) >= alert
+
+
+@given(
+    st.sampled_from([None, "C50.9", "X70", "O72.1", "D56.1"]), st.floats(0, 1), st.floats(0, 1),
+    st.sampled_from([(), ("SEX_FEMALE",), ("ONLY_UNKNOWN",), ("NONSPECIFIC_CAUSE",)]), st.integers(0, 90),
+)  # fmt: skip
+def test_what_no_threshold_makes_automatic(
+    code: str | None, p: float, unknown: float, broken: tuple[str, ...], age: int
+) -> None:
+    free = {name: one.model_copy(update={"normal": Found(threshold=0.0)}) for name, one in FITTED.strata.items()}
+    policy = replace(POLICY, thresholds=FITTED.model_copy(update={"strata": free}))
+    fields = {"certificate_id": "A", "part1": ["x"], "sex": "F", "age": {"value": age}}
+    subject = of_certificate(read_certificate(fields), Underlying(code, p), unknown, broken)
+    found = target(subject, policy, edits.load(), KEY)
+    assert never_automatic(subject, policy, edits.load()) == (found.targeting.route is Route.MANUAL)
 
 
 # The audit
