@@ -1,9 +1,9 @@
-# make demo | test | bench | check | train | calibrate: Python 3.11 and make are enough, the rest is set up here.
+# make demo | test | fuzz | chaos | bench | check | audit | train | calibrate: Python 3.11 and make are enough, the rest is set up here.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-dev install-train demo test check bench train calibrate lock clean
+.PHONY: install install-dev install-train demo test fuzz check audit chaos bench train calibrate lock clean
 
 install: $(VENV)/.online
 install-dev: $(VENV)/.dev
@@ -43,10 +43,24 @@ demo: install
 test: install-dev
 	$(BIN)/python -m pytest -q
 
+# Bad input: over 100,000 records, lines, tables and certificates (docs/bad-input.md); some minutes.
+fuzz: install-dev
+	CAUSA_FUZZ=$${CAUSA_FUZZ:-30} $(BIN)/python -m pytest -q tests/fuzz --timeout 3600
+
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Known holes in what is installed, where the network reaches PyPI's database of them; in an environment of its own.
+audit: install-dev
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	CAUSA_AUDIT=1 $(BIN)/python -m pytest -q tests/security/test_requirements.py
+
+# An hour on two cores: workers, broker and models are killed, stopped and lied to; the report is in chaos/report.md.
+chaos: install-dev
+	PYTHONPATH=tests $(BIN)/python -m chaos
 
 bench: install-dev
 	$(BIN)/python -m bench --cache

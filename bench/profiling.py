@@ -88,7 +88,7 @@ def _passes(core: Core, records: Sequence[Incoming]) -> tuple[float, float]:
     now = utc_now()
     # Processor time: what other processes of the machine take does not count.
     began = time.process_time()
-    prepared = [core.prepare(record, now) for record in records]
+    prepared = [core.prepare(core.receive(record), now) for record in records]
     between = time.process_time()
     for item in prepared:
         if isinstance(item, Prepared):

@@ -11,6 +11,7 @@
     │   ├── EmptyCertificate    no text in Part I nor Part II
     │   ├── OversizedText       a line, or their number, is over the limits
     │   ├── SealedUnreadable    sealed text whose key is absent or that was tampered with
+    │   ├── Shredded            its key was destroyed on purpose: its text is kept nowhere any more
     │   ├── ModelRejected       the model fails on this certificate alone while a canary succeeds
     │   └── CoreFailed          our own code fails on this record: a fault to mend, told by its place alone
     ├── InfrastructureError     the world is at fault: the stream holds, nothing is dead-lettered
@@ -19,6 +20,7 @@
     │   ├── ModelFault          the model answers with an error or with nonsense (wrong shape, no number)
     │   ├── RegistryUnavailable the schema registry does not answer
     │   ├── BrokerUnavailable   Kafka does not answer
+    │   ├── KeysUnavailable     the key store does not answer, or its keys do not open
     │   └── SkippedRecords      a partition was delivered with records missing: the process must start again
     └── SetupError              a person must act: one line and a hint on the screen, exit status 2
         ├── InvalidSettings     settings that contradict one another
@@ -97,6 +99,12 @@ class SealedUnreadable(InputError):
     code = "SEALED_UNREADABLE"
 
 
+class Shredded(InputError):
+    """The certificate's key was destroyed on purpose; nothing more is read of it, and no new key is made."""
+
+    code = "SHREDDED"
+
+
 class ModelRejected(InputError):
     """The model fails on this certificate, alone, again and again, while a canary line succeeds."""
 
@@ -150,6 +158,12 @@ class BrokerUnavailable(InfrastructureError):
     """Kafka does not answer."""
 
     code = "BROKER_UNAVAILABLE"
+
+
+class KeysUnavailable(InfrastructureError):
+    """The key store does not answer, or the settings lack the key that its keys are wrapped under."""
+
+    code = "KEYS_UNAVAILABLE"
 
 
 class SkippedRecords(InfrastructureError):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import codec
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
+from stream import tls
+from stream.errors import BrokerUnavailable, CausaError, InvalidSettings
 from stream.settings import Settings
 
 
@@ -36,6 +41,32 @@ def client_options(settings: Settings, bootstrap: str) -> dict[str, Any]:
         options["sasl_plain_password"] = sasl.password.get_secret_value()
     options["security_protocol"] = ("SASL_" if sasl.mechanism else "") + ("SSL" if context else "PLAINTEXT")
     return options
+
+
+async def refusal(options: Mapping[str, Any], error: Exception) -> CausaError:
+    """Why a client could not connect: what a person must set right, or else that Kafka does not answer.
+
+    aiokafka tells a wrong password and a wrong certificate like a broker that is down, and a client in plain text waits
+    on a port that speaks TLS. So each address is asked once more, by hand.
+
+    Args:
+        options: of the client that failed.
+        error: what it raised.
+    """
+    context = options.get("ssl_context")
+    for host, port, _ in collect_hosts(options["bootstrap_servers"]):
+        if fault := await tls.fault(host, port, context):
+            return InvalidSettings(f"Kafka at {host}:{port}: {fault}", hint="CAUSA_KAFKA__TLS__ENABLED, __CA_FILE")
+        try:
+            connection = await create_conn(host, port, **{k: v for k, v in options.items() if k != "bootstrap_servers"})
+            connection.close()
+        except SaslAuthenticationFailed:
+            return InvalidSettings(f"Kafka at {host}:{port} refuses user and password", hint="CAUSA_KAFKA__SASL__…")
+        except UnsupportedSaslMechanismError:
+            return InvalidSettings(f"Kafka at {host}:{port} has no such login", hint="CAUSA_KAFKA__SASL__MECHANISM")
+        except (KafkaError, OSError, TimeoutError):
+            continue
+    return BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}", hint="causa status")
 
 
 def compression() -> str:

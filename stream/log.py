@@ -30,6 +30,7 @@ ALLOWED = frozenset(
         "topic",
         "partition",
         "offset",
+        "expected",
         "partitions",
         "count",
         "lines",

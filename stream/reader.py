@@ -189,7 +189,7 @@ async def records(
                     if follow or record.offset < ends[part]:
                         yield names[part.topic], record
     except KafkaError as error:
-        raise BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}", hint="causa status") from None
+        raise await kafka.refusal(kafka.client_options(settings, bootstrap), error) from None
     finally:
         await consumer.stop()
 

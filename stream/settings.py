@@ -12,11 +12,13 @@ import ssl
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from stream.errors import InvalidSettings
+from stream.secrets import SecretFiles, secrets_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -150,14 +152,36 @@ class Limits(BaseModel):
     """What a certificate may hold; beyond it is a dead letter."""
 
     line_chars: int = Field(2_000, ge=1)
+    chars: int = Field(10_000, ge=1, description="characters of all texts together")
     lines: int = Field(30, ge=1)
 
 
 class Sealing(BaseModel):
-    """Encryption of text at rest in topics: AES-256-GCM keys in base64, by key id; none means plain text."""
+    """Encryption of text at rest in topics (`stream.sealing`); with no key at all text stays plain.
 
+    Keys are 32 bytes in base64, by an id. With key-encryption keys set each certificate has a key of its own in a store;
+    `keys` then only open what they sealed before.
+    """
+
+    keks: dict[str, SecretStr] = Field({}, description="key-encryption keys: they wrap the certificates' own keys")
+    kek: str = Field("", description="id of the one that wraps; empty with keks set means the first")
+    store: str = Field(
+        "", description="sqlite:///PATH or postgresql://USER@HOST/BASE, without a password; empty is a file in `home`"
+    )
+    store_password: SecretStr = SecretStr("")
+    store_timeout_s: float = Field(5.0, gt=0)
     keys: dict[str, SecretStr] = {}
-    active: str = Field("", description="id of the key that seals; empty with keys set means the first")
+    active: str = Field("", description="id of the key of `keys` that seals where there is no key-encryption key")
+
+    @field_validator("store")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        address = urlsplit(value)
+        if value and not (value.startswith("sqlite:///") or (address.scheme == "postgresql" and address.hostname)):
+            raise ValueError("is neither sqlite:///PATH nor postgresql://USER@HOST/BASE")
+        if address.password or "password" in parse_qs(address.query):
+            raise ValueError("holds a password: it belongs in sealing.store_password")
+        return value
 
 
 class Settings(BaseSettings):
@@ -187,6 +211,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        if self.sealing.kek and self.sealing.kek not in self.sealing.keks:
+            raise ValueError("sealing.kek names no key of sealing.keks")
         if self.sealing.active and self.sealing.active not in self.sealing.keys:
             raise ValueError("sealing.active names no key of sealing.keys")
         if self.kafka.sasl.mechanism and not self.kafka.sasl.username:
@@ -194,6 +220,19 @@ class Settings(BaseSettings):
         if (self.kafka.sasl.mechanism or self.kafka.tls.enabled) and not self.kafka.bootstrap:
             raise ValueError("kafka.sasl/tls need kafka.bootstrap: the embedded broker has neither")
         return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Any secret may stand in a file instead: ``CAUSA_…_FILE`` names it."""
+        files = SecretFiles(settings_cls, secrets_of(cls), (env_settings, dotenv_settings))
+        return init_settings, env_settings, dotenv_settings, files, file_secret_settings
 
     @cached_property
     def root(self) -> Path:

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from stream import kafka
 from stream.errors import BrokerUnavailable, InvalidData
 from stream.settings import Settings
 
@@ -57,7 +58,7 @@ async def create(options: Mapping[str, Any], topics: tuple[Topic, ...], replicat
     Raises:
         BrokerUnavailable: the broker refuses or does not answer.
     """
-    async with _admin(options) as admin:
+    async with connected(options) as admin:
         existing = set(await admin.list_topics())
         missing = [t for t in topics if t.name not in existing]
         new = [NewTopic(t.name, t.partitions, replication, topic_configs=dict(t.config)) for t in missing]
@@ -78,7 +79,7 @@ async def delete(options: Mapping[str, Any], names: Iterable[str]) -> None:
     Raises:
         BrokerUnavailable: the broker refuses or does not answer.
     """
-    async with _admin(options) as admin:
+    async with connected(options) as admin:
         answer = await admin.delete_topics(list(names))
         for name, code in answer.topic_error_codes:
             fault = for_code(code)
@@ -92,7 +93,7 @@ async def missing(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list
     Raises:
         BrokerUnavailable: the broker does not answer.
     """
-    async with _admin(options) as admin:
+    async with connected(options) as admin:
         existing = set(await admin.list_topics())
     return [t.name for t in topics if t.name not in existing]
 
@@ -103,7 +104,7 @@ async def check(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list[s
     Raises:
         BrokerUnavailable: the broker does not answer.
     """
-    async with _admin(options) as admin:
+    async with connected(options) as admin:
         existing = set(await admin.list_topics())
         faults = [f"{t.name}: missing" for t in topics if t.name not in existing]
         present = [t for t in topics if t.name in existing]
@@ -123,20 +124,21 @@ async def check(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list[s
         return faults
 
 
-class _admin:  # noqa: N801 - reads as a function
+class connected:  # noqa: N801 - reads as a function
     """Admin client as a context, its faults as ours."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         allowed = ("bootstrap_servers", "security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username",
                    "sasl_plain_password", "request_timeout_ms", "client_id")  # fmt: skip
-        self._client = AIOKafkaAdminClient(**{k: v for k, v in options.items() if k in allowed})
+        self._options = {k: v for k, v in options.items() if k in allowed}
+        self._client = AIOKafkaAdminClient(**self._options)
 
     async def __aenter__(self) -> AIOKafkaAdminClient:
         try:
             await self._client.start()
         except KafkaError as error:
             await self._client.close()
-            raise BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}") from None
+            raise await kafka.refusal(self._options, error) from None
         return self._client
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:

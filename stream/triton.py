@@ -15,7 +15,8 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException
 
-from stream.errors import ModelFault, ModelMisconfigured, ModelUnavailable
+from stream import tls
+from stream.errors import InvalidSettings, ModelFault, ModelMisconfigured, ModelUnavailable
 from stream.settings import Triton as TritonSettings
 
 Q = TypeVar("Q")
@@ -69,13 +70,14 @@ class Endpoint:
 
     def __init__(self, url: str, name: str, version: str, settings: TritonSettings) -> None:
         credentials: dict[str, Any] = {}
+        self._url, self._tls = url, settings.tls
         if settings.tls.enabled:
-            tls = settings.tls
+            files = settings.tls
             credentials = {
                 "ssl": True,
-                "root_certificates": str(tls.ca_file) if tls.ca_file else None,
-                "private_key": str(tls.key_file) if tls.key_file else None,
-                "certificate_chain": str(tls.cert_file) if tls.cert_file else None,
+                "root_certificates": str(files.ca_file) if files.ca_file else None,
+                "private_key": str(files.key_file) if files.key_file else None,
+                "certificate_chain": str(files.cert_file) if files.cert_file else None,
             }
         # gRPC's own reconnection backs off to two minutes: after an outage that is longer than the outage was.
         channel = [("grpc.max_reconnect_backoff_ms", 2_000), ("grpc.initial_reconnect_backoff_ms", 200)]
@@ -91,15 +93,35 @@ class Endpoint:
         stamp = f"+{self._stamp}" if self._stamp else ""
         return f"{self._name}-{self._version}{stamp}"
 
-    async def ready(self) -> bool:
-        """Whether the pinned version is served now."""
+    async def served(self) -> bool:
+        """Whether the pinned version is served now; asks for nothing else."""
         try:
-            ready = bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
-            if ready:
-                await self._identify()
+            return bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
         except (InferenceServerException, grpc.RpcError, asyncio.CancelledError):
             return False
-        return ready
+
+    async def ready(self) -> bool:
+        """Whether the pinned version is served now, and which weights."""
+        if not await self.served():
+            return False
+        try:
+            await self._identify()
+        except (InferenceServerException, grpc.RpcError, asyncio.CancelledError):
+            return False
+        return True
+
+    async def check_tls(self) -> None:
+        """Tell a server that does not answer from one that cannot be talked to.
+
+        Raises:
+            InvalidSettings: server and settings do not agree on TLS, or the server's certificate is not trusted.
+        """
+        host, _, port = self._url.rpartition(":")
+        context = self._tls.context()
+        if context is not None:
+            context.set_alpn_protocols(["h2"])
+        if fault := await tls.fault(host.strip("[]"), int(port), context):
+            raise InvalidSettings(f"Triton at {self._url}: {fault}", hint="CAUSA_TRITON__TLS__ENABLED, __CA_FILE")
 
     async def _identify(self) -> None:
         """Asks for the stamp of the weights, a parameter of the model's configuration (`training/stamp.py`)."""

@@ -87,11 +87,11 @@ async def test_a_failing_model_and_a_registry_that_is_away_are_told_once() -> No
     class Away(Core):
         tries = 0
 
-        def prepare(self, incoming: Incoming, now: Any) -> Any:
+        def receive(self, incoming: Incoming) -> Any:
             self.tries += 1
             if self.tries < 5:
                 raise RegistryUnavailable("the registry answers 502 for a schema id")
-            return super().prepare(incoming, now)
+            return super().receive(incoming)
 
     processor = BatchProcessor(Away(WIRE, SETTINGS), coder(model), ranker(), hold_s=0.001)
     with capture_logs() as logs:

@@ -37,7 +37,9 @@ def leaves(model: BaseModel, prefix: str = "CAUSA_") -> Iterator[tuple[str, obje
 
 OTHER = {
     "CAUSA_KAFKA__SASL__MECHANISM": "", "CAUSA_LOG_LEVEL": "debug", "CAUSA_LOG_FORMAT": "json",
-    "CAUSA_SEALING__KEYS": json.dumps({"a": "b"}), "CAUSA_SEALING__ACTIVE": "", "CAUSA_KAFKA__BOOTSTRAP": "other:9092",
+    "CAUSA_SEALING__KEYS": json.dumps({"a": "b"}), "CAUSA_SEALING__ACTIVE": "",
+    "CAUSA_SEALING__KEKS": json.dumps({"a": "b"}), "CAUSA_SEALING__KEK": "", "CAUSA_SEALING__STORE": "sqlite:///keys",
+    "CAUSA_KAFKA__BOOTSTRAP": "other:9092", "CAUSA_WORKER__DELIVERY": "at_least_once",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_what_holds_the_same_key_is_parted_alike() -> None:
 
 def test_certificates_and_coded_are_never_compacted() -> None:
     assert TOPICS["manual"].config["cleanup.policy"] == "compact"
-    assert {s for s, t in TOPICS.items() if "compact" in t.config["cleanup.policy"]} == {"manual"}
+    assert {s for s, t in TOPICS.items() if "compact" in t.config["cleanup.policy"]} == {"manual", "automation"}
     assert TOPICS["coded"].config["retention.ms"] == "-1"
 
 

@@ -22,6 +22,8 @@ from stream.cli import (
     code,
     demo,
     evaluate,
+    groups,
+    keys,
     publish,
     quality,
     schemas,
@@ -47,12 +49,14 @@ app.command("status")(servers.status)
 app.add_typer(topics.app, name="topics")
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(automation.app, name="automation")
+app.add_typer(keys.app, name="keys")
 app.command("publish")(publish.command)
 app.command("worker")(worker.command)
 app.command("tail")(tail.command)
 app.command("code")(code.command)
 app.command("underlying")(underlying.command)
 app.command("evaluate")(evaluate.command)
+app.command("groups")(groups.command)
 app.command("quality")(quality.command)
 app.command("calibrate")(calibrate.command)
 app.command("target")(target.command)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from stream.errors import BrokerUnavailable, InvalidSettings
-from stream.kafka import client_options, compression
+from stream.kafka import client_options, compression, refusal
 from stream.offline.files import STANDARD, Format, Row, read, size
 from stream.publishing import SUBJECT, Report, publish, repeated
 from stream.registry import open_registry
@@ -151,6 +151,8 @@ async def _producer(settings: Settings) -> AIOKafkaProducer:
         await producer.start()
     except KafkaError as error:
         await producer.stop()
+        if isinstance(refused := await refusal(client_options(settings, bootstrap), error), InvalidSettings):
+            raise refused from None
         raise BrokerUnavailable(
             f"Kafka does not answer at {bootstrap}: {type(error).__name__}",
             hint="causa status; for another broker set CAUSA_KAFKA__BOOTSTRAP",

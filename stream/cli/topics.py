@@ -1,11 +1,13 @@
-"""`causa topics create` and `check`."""
+"""`causa topics create`, `check` and `acl`."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 import typer
 
+from stream import acl as rights
 from stream import kafka
 from stream import topics as declared_topics
 from stream.embedded.servers import Embedded
@@ -35,3 +37,24 @@ def check() -> None:
     if faults:
         raise typer.Exit(1)
     typer.echo("all topics are as declared")
+
+
+@app.command()
+def acl(apply: Annotated[bool, typer.Option(help="Give the rights that are missing to the broker.")] = False) -> None:
+    """Print who may do what (stream/acl.tsv); with --apply, give what is missing, and tell what nobody declared.
+
+    Nothing is taken away. Example: `causa topics acl --apply`
+    """
+    settings = load()
+    declared = rights.declared(settings)
+    if not apply:
+        for right in declared:
+            typer.echo(right)
+        return
+    options = kafka.client_options(settings, Embedded(settings).bootstrap())
+    present = asyncio.run(rights.present(options))
+    missing = [right for right in declared if right not in present]
+    asyncio.run(rights.grant(options, missing))
+    typer.echo(f"{len(missing)} rights given, {len(declared) - len(missing)} were there")
+    for right in sorted(present - set(declared)):
+        typer.echo(f"not declared: {right}")

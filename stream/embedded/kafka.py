@@ -20,6 +20,7 @@ import jgo
 from stream.embedded.install import Progress, once, silent
 from stream.embedded.ports import HOST
 from stream.embedded.process import Launch
+from stream.embedded.secure import Security
 from stream.embedded.server import Server
 from stream.errors import EmbeddedServerError
 from stream.settings import Settings
@@ -73,6 +74,8 @@ class KafkaServer(Server):
         overrides: lines of server.properties that replace or join `CONFIGURATION`. A name in braces stands for a
             free port of that name, for instance an extra listener ``PROXIED://127.0.0.1:{proxied}``; the port is in
             `ports` after the start, and before it if `reserve` was called.
+        security: adds a listener with TLS, users and rights (`secure`).
+        cluster: id that several nodes share; each broker is a cluster of its own where it is empty.
     """
 
     name = "Kafka"
@@ -80,9 +83,18 @@ class KafkaServer(Server):
     ready_s = 60.0
     noise = r"^WARNING:|^at "
 
-    def __init__(self, settings: Settings, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        overrides: Mapping[str, str] | None = None,
+        security: Security | None = None,
+        cluster: str = "",
+    ) -> None:
         super().__init__(settings)
-        self._configuration = CONFIGURATION | {"log.dirs": str(self.data)} | dict(overrides or {})
+        self._cluster = cluster or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+        secured = security.configuration() if security else {}
+        self._configuration = CONFIGURATION | {"log.dirs": str(self.data)} | secured | dict(overrides or {})
+        self._security = security
         self._jars = self.installs / "dist" / VERSION
 
     @property
@@ -93,6 +105,11 @@ class KafkaServer(Server):
             EmbeddedServerError: never started in this root.
         """
         return self._address(self.main_port)
+
+    @property
+    def secure(self) -> str:
+        """``host:port`` of the listener with TLS and users; raises as `bootstrap` does, or where there is none."""
+        return self._address("secure")
 
     def install(self, progress: Progress | None = None) -> None:
         """Fetches Kafka's jars (about 43 MB)."""
@@ -124,8 +141,8 @@ class KafkaServer(Server):
         logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml')}"
         java = (str(_java()), *MEMORY, logging, "-cp", str(self._jars / "*"))
         if not (self.data / "meta.properties").exists():
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-            _format((*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)))
+            users = self._security.credentials() if self._security else ()
+            _format((*java, "kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", str(properties), *users))
         return Launch((*java, "kafka.Kafka", str(properties)), grace_s=20.0)
 
     def _answers(self, ports: dict[str, int]) -> bool:

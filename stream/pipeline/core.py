@@ -1,8 +1,10 @@
 """The pure core: a record's bytes in, decisions out. No Kafka, no Triton, no clock.
 
-It works in three steps, so that a shell may ask the models between them in whatever batches it likes::
+It works in steps, so that a shell may ask key store and models between them in whatever batches it likes::
 
-    prepared = core.prepare(incoming, now)                      # decode, open, read the lines; or a dead letter
+    received = core.receive(incoming)                           # decode
+    keyring = await vault.keyring([received.owner])             # the shell's business
+    prepared = core.prepare(received, now, keyring)             # open, read the lines; or a dead letter
     answers = await coder.ask(prepared.requests)                # the shell's business
     worded = core.word(prepared, answers, coder.version, now)   # code the lines, apply the rules; or a dead letter
     rankings = await ranker.ask(worded.requests)                # the shell's business
@@ -19,7 +21,7 @@ from datetime import datetime
 
 import stream
 from stream import underlying as selection
-from stream.certificate import Certificate, Status, certificate_record, read_certificate
+from stream.certificate import Certificate, Sealed, Status, certificate_record, read_certificate
 from stream.coder import confidence, expressions, rules
 from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
@@ -42,11 +44,11 @@ from stream.coding import (
     dead_letter_record,
     task_record,
 )
-from stream.errors import CoreFailed, InfrastructureError, InputError
+from stream.errors import CausaError, CoreFailed, InfrastructureError, InputError
 from stream.nomenclature import icd10
 from stream.pipeline.lines import Lines, causes_of, without_nothing
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
-from stream.pipeline.record import Decision, Incoming, Outgoing
+from stream.pipeline.record import Decision, Incoming, Outgoing, Received, place
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
 from stream.targeting import certainty, edits, policy
@@ -65,11 +67,15 @@ _WITHDRAWN = Considered(Case((), (), ()), Underlying(None, 0.0, steps=("withdraw
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A record that decoded: its certificate as received (texts maybe sealed) and as read (texts plain)."""
+    """A record that decoded: its certificate as received (texts maybe sealed) and as read (texts plain).
+
+    `keyring` holds the keys that opened it, and that seal what goes out of it.
+    """
 
     incoming: Incoming
     received: Certificate
     read: ReadCertificate
+    keyring: Keyring
 
     @property
     def requests(self) -> tuple[LineRequest, ...]:
@@ -143,8 +149,8 @@ class Core:
             policy=self._policy.version,
         )
 
-    def prepare(self, incoming: Incoming, now: datetime) -> Prepared | Decision:
-        """Decode and read one record; a record at fault comes back as its dead letter.
+    def receive(self, incoming: Incoming) -> Received:
+        """Decode one record.
 
         Raises:
             RegistryUnavailable: the schema cannot be asked for just now.
@@ -152,16 +158,35 @@ class Core:
         assert self._wire is not None
         try:
             record = self._wire.decode("certificates", incoming.value)
-            return self.prepare_certificate(self.certificate(record), incoming)
+            return Received(incoming, self.certificate(record))
         except InputError as error:
-            return self.reject(incoming, error, now)
+            return Received(incoming, None, error)
         except InfrastructureError:
             raise
         except Exception as fault:
-            return self.reject(incoming, CoreFailed.of(fault), now)
+            return Received(incoming, None, CoreFailed.of(fault))
+
+    def prepare(self, received: Received, now: datetime, keyring: Keyring | None = None) -> Prepared | Decision:
+        """Open and read one certificate; a record at fault comes back as its dead letter.
+
+        Args:
+            received: the record.
+            now: moment of coding.
+            keyring: holds its owner's key; those of the settings where it is None.
+        """
+        certificate, error = received.certificate, received.error
+        try:
+            if certificate is not None:
+                return self.prepare_certificate(certificate, received.incoming, keyring)
+        except InputError as fault:
+            error = fault
+        except Exception as fault:
+            error = CoreFailed.of(fault)
+        assert error is not None
+        return self._reject(received, error, now, keyring or self._keyring)
 
     def must_ask(self, incoming: Incoming) -> bool:
-        """Whether preparing a record would ask the schema registry, and so had better not be done on an event loop."""
+        """Whether receiving a record would ask the schema registry, and so had better not be done on an event loop."""
         return self._wire is not None and self._wire.must_ask(incoming.value)
 
     def certificate(self, value: object) -> Certificate:
@@ -170,18 +195,24 @@ class Core:
         Raises:
             InputError: see `read_certificate`.
         """
-        return read_certificate(value, line_chars=self._limits.line_chars, lines=self._limits.lines)
+        limits = self._limits
+        return read_certificate(value, line_chars=limits.line_chars, lines=limits.lines, chars=limits.chars)
 
-    def prepare_certificate(self, certificate: Certificate, incoming: Incoming) -> Prepared:
+    def prepare_certificate(
+        self, certificate: Certificate, incoming: Incoming, keyring: Keyring | None = None
+    ) -> Prepared:
         """Read one certificate.
 
         Raises:
-            InputError: sealed text that does not open, or that is over the limits once open.
+            InputError: its key was shredded; sealed text that does not open, or that is over the limits once open.
         """
-        opened = self._keyring.open(certificate)
+        keyring = keyring or self._keyring
+        if certificate.status is not Status.VOID:  # a withdrawal writes no text, and must reach what was coded before
+            keyring.check(certificate.certificate_id)
+        opened = keyring.open(certificate)
         if opened is not certificate:
             opened = self.certificate(certificate_record(opened))
-        return Prepared(incoming, certificate, read(opened, self._speller))
+        return Prepared(incoming, certificate, read(opened, self._speller), keyring)
 
     def word(self, prepared: Prepared, answers: Answers, coder: str, now: datetime) -> Worded | Decision:
         """Codes of the lines and the rules' underlying cause.
@@ -197,7 +228,7 @@ class Core:
         try:
             return self.worded(prepared, answers, coder)
         except Exception as fault:
-            return self.reject(prepared.incoming, CoreFailed.of(fault), now)
+            return self.reject(prepared, CoreFailed.of(fault), now)
 
     def worded(self, prepared: Prepared, answers: Answers, coder: str) -> Worded:
         """As `word`, for a caller that catches for itself."""
@@ -267,7 +298,7 @@ class Core:
         try:
             return self._decide(worded, rankings, ranker, now)
         except Exception as fault:
-            return self.reject(worded.prepared.incoming, CoreFailed.of(fault), now)
+            return self.reject(worded.prepared, CoreFailed.of(fault), now)
 
     def _decide(self, worded: Worded, rankings: Rankings, ranker: str, now: datetime) -> Decision:
         ranked = rankings[worded.request] if worded.request else SILENT
@@ -282,10 +313,10 @@ class Core:
             coded.version,
             coded.revision,
             TaskState.OPEN if wanted else TaskState.NONE,
-            targeting.reasons if wanted else (),
+            targeting.reasons if wanted and not blind else (),
             priority if wanted else 0.0,
             targeting.audit and wanted,
-            self._sealed(prepared) if wanted else None,
+            prepared.keyring.seal(prepared.received) if wanted else None,
             coded if wanted and not blind else None,
             now,
         )
@@ -299,15 +330,19 @@ class Core:
             coded,
         )
 
-    def reject(self, incoming: Incoming, error: InputError, now: datetime) -> Decision:
-        """The dead letter of a record: its bytes as they came (sealed when keys are set) and the error's code."""
-        payload = incoming.value
-        origin = incoming.origin
-        sealed = None
-        if payload is not None and self._keyring.seals:
-            place = f"{origin.topic}/{origin.partition}/{origin.offset}"
-            sealed = self._keyring.seal_bytes(payload, place, "payload")
-        letter = DeadLetter(error.code, error.message, sealed or payload, incoming.key, origin, now, stream.__version__)
+    def reject(self, prepared: Prepared, error: InputError, now: datetime) -> Decision:
+        """The dead letter of a certificate: its bytes as they came (sealed when keys are set) and the error's code."""
+        return self._reject(Received(prepared.incoming, prepared.received), error, now, prepared.keyring)
+
+    def _reject(self, received: Received, error: InputError, now: datetime, keyring: Keyring) -> Decision:
+        incoming, origin = received.incoming, received.incoming.origin
+        payload: bytes | Sealed | None = incoming.value
+        if incoming.value is not None and keyring.seals:
+            try:
+                payload = keyring.seal_bytes(incoming.value, place(origin), "payload", owner=received.owner)
+            except CausaError:  # its key was shredded: what cannot be sealed is not kept
+                payload = None
+        letter = DeadLetter(error.code, error.message, payload, incoming.key, origin, now, stream.__version__)
         record = Outgoing("dead-letters", incoming.key, self._encode("dead-letters", dead_letter_record(letter)))
         return Decision(incoming, (record,), letter=letter)
 
@@ -323,9 +358,6 @@ class Core:
     def _encode(self, subject: str, record: dict[str, object]) -> bytes:
         # Offline there is no wire: the caller takes the value itself.
         return self._wire.encode(subject, record) if self._wire else b""
-
-    def _sealed(self, prepared: Prepared) -> Certificate:
-        return self._keyring.seal(prepared.received)
 
     def proposals(self, prepared: Prepared, line: ReadLine, tagged: LineAnswer) -> list[Proposal]:
         """Every proposal of either coder for a line, before one is chosen: what confidences are fitted on."""

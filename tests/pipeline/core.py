@@ -67,7 +67,7 @@ def run(
     ranker: RankModel | None = None,
 ) -> Decision:
     """What a shell does: prepare, ask the coder, word, ask the ranker, decide."""
-    prepared = core.prepare(Incoming(value, b"A1", ORIGIN), now)
+    prepared = core.prepare(core.receive(Incoming(value, b"A1", ORIGIN)), now)
     if not isinstance(prepared, Prepared):
         return prepared
     model = model or MemoryModel({})
