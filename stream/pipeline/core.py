@@ -21,7 +21,7 @@ from datetime import datetime
 
 import stream
 from stream import underlying as selection
-from stream.certificate import Certificate, Sealed, Status, certificate_record, read_certificate
+from stream.certificate import Age, AgeUnit, Certificate, Sealed, Status, certificate_record, read_certificate
 from stream.coder import confidence, expressions, rules
 from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
@@ -377,6 +377,13 @@ class Core:
         c = prepared.read.certificate
         return CodedCertificate(
             c.certificate_id, c.version, prepared.received.content_hash, status, modality, cause, route, versions, now,
-            death_date=c.death_date, sex=c.sex, age=c.age, place=c.place, residence=c.residence, source=c.source,
+            death_date=c.death_date, sex=c.sex, age=_age(c), place=c.place, residence=c.residence, source=c.source,
             form=c.form, manner=c.manner, origin=prepared.incoming.origin, received_at=c.received_at,
         )  # fmt: skip
+
+
+def _age(certificate: Certificate) -> Age | None:
+    """Age at death as stated, else in days from the dates: who counts deaths by age has the record alone."""
+    if certificate.age is not None or certificate.age_days is None:
+        return certificate.age
+    return Age(int(certificate.age_days), AgeUnit.DAYS)

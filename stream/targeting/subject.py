@@ -41,7 +41,7 @@ def of_certificate(certificate: Certificate, cause: Underlying, unknown: float, 
 
 
 def of_coded(coded: CodedCertificate) -> Subject:
-    """The subject of a certificate that was coded: the same as then, but for an age that only dates told."""
+    """The subject of a certificate that was coded, the same as then."""
     edits = tuple(flag.removeprefix(EDIT) for flag in coded.flags if flag.startswith(EDIT))
     age = coded.age.days if coded.age else None
     cause = coded.underlying
