@@ -85,7 +85,7 @@ class Endpoint:
         self._client = triton.InferenceServerClient(url, channel_args=[*channel, *limits], **credentials)
         self._name, self._version = name, version
         self._deadline = settings.deadline_s
-        self._stamp: str | None = None
+        self._stamp, self._sure = "", False
 
     @property
     def version(self) -> str:
@@ -128,6 +128,7 @@ class Endpoint:
         answer = await self._client.get_model_config(self._name, self._version, client_timeout=self._deadline)
         parameters = answer.config.parameters
         self._stamp = parameters["stamp"].string_value if "stamp" in parameters else ""
+        self._sure = True
 
     async def infer(self, columns: Mapping[str, Sequence[str]], outputs: Sequence[str]) -> dict[str, Any]:
         """Output arrays by name (None for one that is missing) for columns of strings, one row each.
@@ -141,7 +142,7 @@ class Endpoint:
             tensor.set_data_from_numpy(np.array([c.encode() for c in column], object).reshape(-1, 1))
             inputs.append(tensor)
         try:
-            if self._stamp is None:
+            if not self._sure:
                 await self._identify()
             result = await self._client.infer(
                 self._name, inputs, model_version=self._version, client_timeout=self._deadline
@@ -149,10 +150,10 @@ class Endpoint:
         except InferenceServerException as error:
             fault = _classified(error)
             if not isinstance(fault, ModelFault):
-                self._stamp = None  # whoever answers next may serve other weights
+                self._sure = False  # whoever answers next may serve other weights
             raise fault from None
         except grpc.RpcError as error:
-            self._stamp = None
+            self._sure = False
             raise ModelUnavailable(f"Triton: {type(error).__name__}") from None
         return {name: result.as_numpy(name) for name in outputs}
 
