@@ -62,8 +62,18 @@ audit: install-dev
 chaos: install-dev
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
+# docs/performance.md tells what each takes; bench-docs puts their last figures there.
+MINUTES ?= 30
 bench: install-dev
-	$(BIN)/python -m bench --cache
+	$(BIN)/python -m bench
+bench-overload: install-dev
+	$(BIN)/python -m bench --overload
+bench-soak: install-dev
+	$(BIN)/python -m bench --soak $(MINUTES)
+bench-scale: install-dev
+	$(BIN)/python -m bench --scale
+bench-docs: install-dev
+	$(BIN)/python -m bench --write-docs
 
 # Hours on two cores make the model that is committed, minutes a useful one; interrupted, it goes on where it stopped.
 train: install-train

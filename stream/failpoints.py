@@ -26,7 +26,9 @@ class FailPoint(RuntimeError):
 def _read(variable: str) -> tuple[str, str, int] | None:
     if not variable:
         return None
-    name, action, number = (*variable.split(":"), "1")[:3]
+    name, _, rest = variable.partition(":")
+    action, _, number = rest.partition(":")
+    number = number or "1"
     if name not in POINTS or action not in ACTIONS or not number.isdigit():
         raise InvalidSettings(f"CAUSA_FAILPOINT {variable}", hint="POINT:kill|pause|raise:N")
     return name, action, int(number)

@@ -14,7 +14,7 @@ import structlog
 
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Incoming
-from stream.worker.lanes import Lane, Transactions
+from stream.worker.lanes import MISSING_S, Lane, Transactions
 from stream.worker.outbox import Outbox
 from stream.worker.stages import Rarely
 
@@ -42,6 +42,13 @@ class Courier(Protocol):
 
     def lose(self, partitions: Iterable[int]) -> None:
         """These partitions are another's from now on; what is under way for them goes no further."""
+
+    async def watch(self) -> None:
+        """Wait for a fault after which nothing goes out any more; never returns.
+
+        Raises:
+            SkippedRecords: a record was passed over; this process must start again.
+        """
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -86,6 +93,10 @@ class AtLeastOnce:
                         )  # fmt: skip
                     await asyncio.sleep(self._retry_s)
 
+    async def watch(self) -> None:
+        """See `Courier.watch`: an outbox is tried for ever."""
+        await asyncio.Event().wait()
+
     async def stop(self) -> None:
         """See `Courier.stop`."""
         await self._outbox.stop()
@@ -96,12 +107,16 @@ class ExactlyOnce:
 
     Args:
         open_: transactions of a partition.
-        retry_s: see `Lane`.
+        retry_s, missing_s: see `Lane`.
     """
 
-    def __init__(self, open_: Callable[[int], Transactions], *, retry_s: float = 1.0) -> None:
-        self._open, self._retry_s = open_, retry_s
+    def __init__(
+        self, open_: Callable[[int], Transactions], *, retry_s: float = 1.0, missing_s: float = MISSING_S
+    ) -> None:
+        self._open, self._retry_s, self._missing_s = open_, retry_s, missing_s
         self._lanes: dict[int, Lane] = {}
+        self._failed = asyncio.Event()
+        self._fault: BaseException | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -112,7 +127,9 @@ class ExactlyOnce:
         lanes = {}
         for partition in {incoming.origin.partition for incoming in batch}:
             if partition not in self._lanes:
-                self._lanes[partition] = Lane(self._open(partition), retry_s=self._retry_s)
+                lane = Lane(self._open(partition), retry_s=self._retry_s, missing_s=self._missing_s)
+                lane.task.add_done_callback(self._ended)
+                self._lanes[partition] = lane
             lanes[partition] = self._lanes[partition]
         return _Parcel(lanes)
 
@@ -124,6 +141,17 @@ class ExactlyOnce:
                 task = asyncio.create_task(lane.close())
                 self._closing.add(task)
                 task.add_done_callback(self._closing.discard)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = self._fault or fault
+            self._failed.set()
+
+    async def watch(self) -> None:
+        """See `Courier.watch`."""
+        await self._failed.wait()
+        assert self._fault is not None
+        raise self._fault
 
     async def stop(self) -> None:
         """See `Courier.stop`."""

@@ -4,9 +4,10 @@ A lane owns its partition in the broker's eyes: *beginning* fences whoever wrote
 left half done, and only then asks where the partition's results end. What lies below that offset is somebody's committed
 work and is dropped; what lies above is written, and each write carries the next offset with it, all or nothing. A write
 whose end is not known (a timeout, a lost connection, a fence) proves nothing either way: the lane begins again, and the
-offset it then finds tells. Nor does a lane take the caller's word that nothing is missing: results that begin beyond its
-offset are held until the broker says that no record stands between. So it does not matter how many owners a partition seems to have: results of one stretch of
-offsets become visible once.
+offset it then finds tells. Nor does a lane take the caller's word that nothing is missing: where results go on beyond its
+offset, the broker is asked whether a record stands between. If so they came too early, from before a rebalance; they are
+left out, and come again behind what is missing. So it does not matter how many owners a partition seems to have: results
+of one stretch of offsets become visible once.
 
 While one write is under way the next results gather, and go together: little load gives small latency, much load gives
 large transactions.
@@ -15,21 +16,28 @@ large transactions.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from stream import metrics
+from stream import metrics, tracing
 from stream.errors import BrokerUnavailable, SkippedRecords
 from stream.pipeline.record import Decision, Outgoing
 from stream.worker.stages import Rarely
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
 log = structlog.get_logger("causa.lane")
 LARGEST = 512
 """Decisions in one transaction."""
+MISSING_S = 120.0
+"""A record that later ones came before is here after so long, or it never comes: longer than any rebalance lasts."""
 
 
 class Transactions(Protocol):
@@ -62,10 +70,20 @@ class Transactions(Protocol):
         """Let go; what is not committed never was."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A record from `first` on and before `last` is missing; when patience with it ends, by the loop's clock."""
+
+    first: int
+    last: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Ready:
     decisions: Sequence[Decision]
     done: asyncio.Future[None]
+    trace: SpanContext | None = None
 
 
 class Lane:
@@ -74,37 +92,43 @@ class Lane:
     Args:
         transactions: the partition's.
         retry_s: wait before beginning again, seconds.
+        missing_s: how long a record may stay away that others came before, seconds.
     """
 
-    def __init__(self, transactions: Transactions, *, retry_s: float = 1.0) -> None:
-        self._transactions, self._retry_s = transactions, retry_s
+    def __init__(self, transactions: Transactions, *, retry_s: float = 1.0, missing_s: float = MISSING_S) -> None:
+        self._transactions, self._retry_s, self._missing_s = transactions, retry_s, missing_s
         self._ready: deque[_Ready] = deque()
         self._news = asyncio.Event()
         self._held = Rarely()
-        self._refused: tuple[str, int] | None = None
+        self._missing: dict[str, _Missing] = {}
         self._task = asyncio.create_task(self._run(), name="lane")
         self._task.add_done_callback(self._ended)
 
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """Ends with the lane: cancelled where it is closed, else with the fault that ended it."""
+        return self._task
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nobody waits for ever for a lane that is closed, or that a fault has ended."""
-        fault = None if task.cancelled() else task.exception()
         while self._ready:
-            done = self._ready.popleft().done
-            if not done.done() and fault is not None:
-                done.set_exception(fault)
-            done.cancel()
+            _end(self._ready.popleft().done, task)
 
     def put(self, decisions: Sequence[Decision]) -> asyncio.Future[None]:
         """Give results in, in order of offset.
 
         Returns:
-            Done once they are committed, by us or by another owner; cancelled once they never will be from here.
+            Done once they are committed, by us or by another owner; cancelled once they never will be from here. Where a
+            fault has ended the lane, it is raised:
+
+        Raises:
+            SkippedRecords: a record was passed over; this process has lost its place and must start again.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._task.done():
-            done.cancel()
+            _end(done, self._task)
             return done
-        self._ready.append(_Ready(decisions, done))
+        self._ready.append(_Ready(decisions, done, tracing.current()))
         self._news.set()
         return done
 
@@ -122,12 +146,14 @@ class Lane:
                 if position is None:
                     position = await self._transactions.begin()
                 taken = self._taken()
-                if not taken:
-                    await self._news.wait()
-                    continue
-                position = await self._write(taken, position)
+                if taken:
+                    position = await self._write(taken, position)
+                self._watch(position)
+                if not self._ready:
+                    await self._wait()
             except BrokerUnavailable as error:
                 position = None
+                self._missing.clear()  # nobody brings records while the broker is away
                 metrics.TRANSACTIONS.labels("begun again").inc()
                 if self._held.due(error.code):
                     log.warning("held: the lane begins again", code=error.code, reason=error.message)
@@ -137,39 +163,63 @@ class Lane:
         """Commit what is not committed yet; where the lane stands then."""
         after = dict(position)
         fresh: list[Decision] = []
-        for decision in (decision for one in taken for decision in one.decisions):
-            origin = decision.incoming.origin
-            expected = after[origin.topic]
-            if origin.offset < expected:
-                metrics.REPEATED.inc()
-                continue
-            if origin.offset > expected and await self._transactions.between(origin.topic, expected, origin.offset):
-                self._refuse(origin.topic, expected, origin.offset)
-                return position
-            after[origin.topic] = origin.offset + 1
-            fresh.append(decision)
+        early: list[_Ready] = []
+        for one in taken:
+            for decision in one.decisions:
+                origin = decision.incoming.origin
+                expected = after[origin.topic]
+                if origin.offset < expected:
+                    metrics.REPEATED.inc()
+                elif origin.offset > expected and await self._lacks(origin.topic, expected, origin.offset):
+                    if one not in early:
+                        early.append(one)
+                else:
+                    after[origin.topic] = origin.offset + 1
+                    fresh.append(decision)
         if fresh:
-            await self._transactions.commit([record for d in fresh for record in d.outgoing], after)
+            began = time.perf_counter()
+            with tracing.span("transaction", [one.trace for one in taken]):
+                await self._transactions.commit([record for d in fresh for record in d.outgoing], after)
+            metrics.TRANSACTION.observe(time.perf_counter() - began)
+            metrics.TRANSACTED.observe(len(fresh))
             metrics.TRANSACTIONS.labels("committed").inc()
         for one in taken:
             self._ready.popleft()
-            if not one.done.done():
+            if one in early:
+                metrics.TRANSACTIONS.labels("refused").inc()
+                one.done.cancel()
+            elif not one.done.done():
                 one.done.set_result(None)
         return after
 
-    def _refuse(self, topic: str, expected: int, offset: int) -> None:
-        """What waits does not go on where the lane stands: it came from before a rebalance, and comes again in its place.
+    async def _lacks(self, topic: str, expected: int, offset: int) -> bool:
+        """Whether a record is missing before this one; since when is remembered."""
+        known = self._missing.get(topic)
+        if known is None or known.first != expected or known.last > offset:
+            if not await self._transactions.between(topic, expected, offset):
+                return False
+            if known is None or known.first != expected:
+                log.warning("results left out: records before them are missing", expected=expected, offset=offset)
+                known = _Missing(expected, offset, asyncio.get_running_loop().time() + self._missing_s)
+            self._missing[topic] = replace(known, last=offset)
+        return True
+
+    def _watch(self, position: Mapping[str, int]) -> None:
+        """Forget what was missing once it is there.
 
         Raises:
-            SkippedRecords: the same for the second time: this process has lost its place, and must start again.
+            SkippedRecords: it never comes.
         """
-        metrics.TRANSACTIONS.labels("refused").inc()
-        if self._refused == (topic, expected):
-            raise SkippedRecords(f"records {expected} to {offset - 1} of a partition were passed over")
-        log.warning("results refused: records before them are missing", expected=expected, offset=offset)
-        self._refused = (topic, expected)
-        while self._ready:
-            self._ready.popleft().done.cancel()
+        self._missing = {topic: gap for topic, gap in self._missing.items() if position[topic] <= gap.first}
+        for gap in self._missing.values():
+            if asyncio.get_running_loop().time() >= gap.until:
+                raise SkippedRecords(f"a record from {gap.first} to {gap.last - 1} of a partition was passed over")
+
+    async def _wait(self) -> None:
+        """For results, or for the end of our patience with a record that is missing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(min((gap.until for gap in self._missing.values()), default=None)):
+                await self._news.wait()
 
     def _taken(self) -> list[_Ready]:
         """What goes into the next transaction: all that waits, within its size; one batch at least."""
@@ -181,3 +231,11 @@ class Lane:
             taken.append(one)
             size += len(one.decisions)
         return taken
+
+
+def _end(waiting: asyncio.Future[None], task: asyncio.Task[None]) -> None:
+    """Who waits for a lane learns how it ended."""
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None and not waiting.done():
+        waiting.set_exception(fault)
+    waiting.cancel()

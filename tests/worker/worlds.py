@@ -46,10 +46,12 @@ from stream.underlying.ranking import MemoryRanker
 from stream.wire import Wire
 from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
-from stream.worker.courier import AtLeastOnce
+from stream.worker.courier import AtLeastOnce, Courier, ExactlyOnce
 from stream.worker.flow import Flow
 from stream.worker.outbox import MemoryOutbox
 from stream.worker.subjects import subject_topics
+from stream.worker.transactions import MemoryBroker, MemoryTransactions
+from stream.worker.trust import TrustKeeper
 from training.stamp import stamp_of
 
 LIMIT_S = 60.0
@@ -73,9 +75,11 @@ class World(ABC):
 
     Attributes:
         models: names and versions of the coder and of the ranker.
+        once: whether a result is there once whatever happens; else a kill may leave equal ones.
     """
 
     models: ClassVar[tuple[str, str]]
+    once: ClassVar[bool]
     wire: Wire
     results: dict[str, list[Written]] = field(default_factory=lambda: {s: [] for s in WRITTEN})
 
@@ -194,6 +198,7 @@ class MemoryWorld(World):
 
     PARTITIONS = 2
     models = ("memory-1", "memory-1")
+    once = False
 
     def __init__(self) -> None:
         super().__init__(Wire(LocalRegistry(REPOSITORY / "schemas")))
@@ -233,8 +238,19 @@ class MemoryWorld(World):
         cases = Guarded(selecting, OPTIONS, ranking.CANARY, ranking.by_size)
         self._breakers = (lines.breaker, cases.breaker)
         processor = BatchProcessor(self._core, lines.asker(), cases.asker(), hold_s=0.01)
-        self._flow = Flow(processor, AtLeastOnce(self._outbox, retry_s=0.01), 3)
-        self._tasks = [self._flow.start(), asyncio.create_task(self._feed(self._flow, self._committed))]
+        self._courier = self._open()
+        self._flow = Flow(processor, self._courier, 3)
+        self._tasks = [self._flow.start(), asyncio.create_task(self._feed(self._flow, self._next()))]
+
+    def _open(self) -> Courier:
+        return AtLeastOnce(self._outbox, retry_s=0.01)
+
+    def _next(self) -> int:
+        """Where a worker begins to read."""
+        return self._committed
+
+    def _written(self) -> Sequence[Outgoing]:
+        return self._outbox.records
 
     def _trusted(self, trust: Trust) -> None:
         self._core.automation = trust.over(self._strata)
@@ -270,6 +286,7 @@ class MemoryWorld(World):
         for breaker in self._breakers:
             await breaker.close()
         await self._keeper.close()
+        await self._courier.stop()
         self._tasks = []
 
     async def kill_model(self) -> None:
@@ -279,7 +296,7 @@ class MemoryWorld(World):
         self._power.on = True
 
     async def poll(self) -> None:
-        new: list[Outgoing] = self._outbox.records[self._read :]
+        new = self._written()[self._read :]
         self._read += len(new)
         for record in new:
             partition = len(record.key or b"") % self.PARTITIONS if record.subject != "dead-letters" else 0
@@ -303,6 +320,36 @@ class MemoryWorld(World):
         structlog.reset_defaults()
 
 
+class OnceWorld(MemoryWorld):
+    """The twins with transactions."""
+
+    once = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._broker = MemoryBroker()
+
+    def _open(self) -> Courier:
+        return ExactlyOnce(lambda p: MemoryTransactions(self._broker, ("certificates",), p), retry_s=0.01)
+
+    def _left(self, record: Incoming) -> bool:
+        origin = record.origin
+        return origin.offset >= self._broker.offsets.get((origin.topic, origin.partition), 0)
+
+    def _next(self) -> int:
+        return next((place for place, record in enumerate(self._source) if self._left(record)), len(self._source))
+
+    def _commit(self, position: int) -> None:
+        """Offsets move with the results."""
+
+    def _written(self) -> Sequence[Outgoing]:
+        return [record for _, record in self._broker.results]
+
+    async def behind(self) -> int:
+        await super().behind()
+        return sum(map(self._left, self._source))
+
+
 def stamped(model: str) -> str:
     """Name and version of a served model, with the stamp of its weights."""
     return f"{model}-1+{stamp_of(REPOSITORY / 'model_repo' / model / '1')}"
@@ -312,6 +359,7 @@ class RealWorld(World):
     """Real Kafka, real Triton, and `causa worker` in a process of its own, all through their public faces."""
 
     models = (stamped("coder"), stamped("underlying"))
+    once = True
 
     def __init__(self, kafka: KafkaServer, triton: TritonServer, folder: Path, **variables: str) -> None:
         self._run = uuid.uuid4().hex[:8]
@@ -358,6 +406,19 @@ class RealWorld(World):
         topic = self._topics["certificates"]
         sent = [await self._producer.send(topic, value, key=key) for key, value in records]
         return [Origin(topic, m.partition, m.offset) for m in await asyncio.gather(*sent)]
+
+    async def publish_together(self, records: Sequence[Record], *, committed: bool) -> None:
+        """Write certificates in one transaction of their producer's, which commits or takes them back."""
+        producer = AIOKafkaProducer(**self._options, transactional_id=f"{self._run}-upstream")
+        await producer.start()
+        try:
+            await producer.begin_transaction()
+            topic = self._topics["certificates"]
+            sent = [await producer.send(topic, value, key=key) for key, value in records]
+            await asyncio.gather(*sent)
+            await (producer.commit_transaction if committed else producer.abort_transaction)()
+        finally:
+            await producer.stop()
 
     async def announce(self, change: AutomationChange) -> None:
         await KafkaAnnouncer(self.wire, self._topics["automation"], self._options).announce(change)

@@ -1,0 +1,63 @@
+"""Faults of all workers, one after the other: workers come and go, and the group is never at rest."""
+
+from __future__ import annotations
+
+import signal
+
+from chaos.arena import Arena
+from chaos.faults.fault import Fault, known
+
+PROMISE_S = 20
+"""A worker is gone so many seconds after SIGTERM (`causa worker --help`)."""
+
+
+@known("roll-workers")
+class RollWorkers(Fault):
+    """Every worker is told to stop, the next one once the one before is replaced; each must leave with status 0."""
+
+    async def strike(self, arena: Arena) -> None:
+        for member in arena.fleet.serving:
+            member.doomed = True
+            member.signal(signal.SIGTERM)
+            status = await member.ended()
+            arena.count("restarts")
+            assert status == 0, (status, member.log.read_text(encoding="utf-8")[-2000:])
+            await arena.until(lambda: len(arena.fleet.serving) >= arena.fleet.number, "the next worker to serve")
+
+
+@known("add-worker")
+class AddWorker(Fault):
+    """One more joins, and leaves again when healed: two rebalances."""
+
+    async def strike(self, arena: Arena) -> None:
+        self._member = arena.fleet.start()
+        await arena.until(lambda: self._member.serving or not self._member.alive, "another worker to join")
+        arena.count("rebalances", 2)
+
+    async def heal(self, arena: Arena) -> None:
+        self._member.doomed = True
+        self._member.signal(signal.SIGTERM)
+        await self._member.ended()
+
+
+@known("stop-in-silence")
+class StopInSilence(Fault):
+    """The broker falls silent, and all workers are told to stop: each must be gone as promised."""
+
+    async def strike(self, arena: Arena) -> None:
+        proxy = arena.servers.proxy
+        assert proxy is not None
+        proxy.silent = True
+        members = arena.fleet.serving
+        for member in members:
+            member.doomed = True
+            member.signal(signal.SIGTERM)
+        for member in members:
+            await member.ended()
+            log = member.log.read_text(encoding="utf-8")
+            assert "worker stopped" in log, log[-2000:]
+            arena.count("stops in silence")
+
+    async def heal(self, arena: Arena) -> None:
+        assert arena.servers.proxy is not None
+        arena.servers.proxy.silent = False

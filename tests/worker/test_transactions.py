@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import ProducerFenced
+
+from stream.embedded.kafka import KafkaServer
+from stream.errors import BrokerUnavailable
+from stream.pipeline.record import Outgoing
+from stream.worker.lanes import Transactions
+from stream.worker.transactions import KafkaTransactions, MemoryBroker, MemoryTransactions
+
+
+class Rig:
+    """Transactions of one partition, with what a test must be able to do around them."""
+
+    inputs: tuple[str, str]
+
+    def __init__(self) -> None:
+        self.opened: list[Transactions] = []
+
+    def transactions(self) -> Transactions:
+        """Of one more owner; closed with the rig."""
+        self.opened.append(self._transactions())
+        return self.opened[-1]
+
+    async def begun(self) -> tuple[Transactions, Mapping[str, int]]:
+        """An owner that has begun; a young broker is given time."""
+        one = self.transactions()
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    return one, await one.begin()
+                except BrokerUnavailable:
+                    await asyncio.sleep(0.2)
+
+    def _transactions(self) -> Transactions:
+        raise NotImplementedError
+
+    async def committed(self) -> list[bytes]:
+        """Values that a reader of committed results sees."""
+        raise NotImplementedError
+
+    async def put(self, *, aborted: bool = False) -> int:
+        """A record in the first input topic; its offset."""
+        raise NotImplementedError
+
+
+class MemoryRig(Rig):
+    inputs = ("a", "b")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._broker = MemoryBroker()
+        self._broker.inputs["a", 0] = set()
+        self._end = 0
+
+    def _transactions(self) -> MemoryTransactions:
+        return MemoryTransactions(self._broker, self.inputs, 0)
+
+    async def committed(self) -> list[bytes]:
+        return [record.value for _, record in self._broker.results]
+
+    async def put(self, *, aborted: bool = False) -> int:
+        if not aborted:
+            self._broker.inputs["a", 0].add(self._end)
+        self._end += 1
+        return self._end - 1
+
+
+class KafkaRig(Rig):
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__()
+        run = uuid.uuid4().hex[:8]
+        self.inputs = (f"{run}-a", f"{run}-b")
+        self.output, self.group = f"{run}-coded", run
+        self.options: dict[str, Any] = {"bootstrap_servers": bootstrap}
+
+    async def open(self) -> None:
+        self.admin = AIOKafkaAdminClient(**self.options)
+        await self.admin.start()
+        await self.admin.create_topics([NewTopic(name, 1, 1) for name in (*self.inputs, self.output)])
+
+    def _transactions(self) -> KafkaTransactions:
+        return KafkaTransactions(self.inputs, 0, self.group, {"coded": self.output}, self.options)
+
+    async def committed(self) -> list[bytes]:
+        place = TopicPartition(self.output, 0)
+        consumer = AIOKafkaConsumer(**self.options, isolation_level="read_committed", auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign([place])
+            values: list[bytes] = []
+            end = (await consumer.end_offsets([place]))[place]
+            while await consumer.position(place) < end:
+                values += [r.value for part in (await consumer.getmany(timeout_ms=100)).values() for r in part]
+            return values
+        finally:
+            await consumer.stop()
+
+    async def put(self, *, aborted: bool = False) -> int:
+        producer = AIOKafkaProducer(**self.options, transactional_id=f"{self.group}-upstream")
+        await producer.start()
+        await producer.begin_transaction()
+        found = await producer.send_and_wait(self.inputs[0], b"certificate")
+        await (producer.abort_transaction if aborted else producer.commit_transaction)()
+        await producer.stop()
+        return int(found.offset)
+
+    async def close(self) -> None:
+        for one in self.opened:
+            await one.close()
+        await self.admin.close()
+
+
+def results(*values: bytes) -> Sequence[Outgoing]:
+    return [Outgoing("coded", b"k", value) for value in values]
+
+
+class Behaviour:
+    """What lanes rely on, of the twin and of the broker."""
+
+    async def test_results_and_offsets_of_all_inputs_go_together(self, rig: Rig) -> None:
+        a, b = rig.inputs
+        one, position = await rig.begun()
+        assert position == {a: 0, b: 0}
+        await one.commit(results(b"1", b"2"), {a: 2, b: 0})
+        await one.commit(results(b"3"), {a: 2, b: 1})
+        assert await rig.committed() == [b"1", b"2", b"3"]
+        _, position = await rig.begun()
+        assert position == {a: 2, b: 1}
+
+    async def test_who_begins_fences_whoever_was_before(self, rig: Rig) -> None:
+        a, b = rig.inputs
+        old, _ = await rig.begun()
+        await old.commit(results(b"old"), {a: 1, b: 0})
+        new, position = await rig.begun()
+        assert position == {a: 1, b: 0}
+        with pytest.raises(BrokerUnavailable):
+            await old.commit(results(b"zombie"), {a: 2, b: 0})
+        await new.commit(results(b"new"), {a: 2, b: 0})
+        assert await old.begin() == {a: 2, b: 0}
+        with pytest.raises(BrokerUnavailable):
+            await new.commit(results(b"too late"), {a: 3, b: 0})
+        await old.commit(results(b"old again"), {a: 3, b: 0})
+        assert await rig.committed() == [b"old", b"new", b"old again"]
+
+    async def test_only_records_that_can_be_read_count_as_between(self, rig: Rig) -> None:
+        first = await rig.put()
+        await rig.put(aborted=True)
+        third = await rig.put()
+        one = rig.transactions()
+        assert await one.between(rig.inputs[0], first, third)
+        assert not await one.between(rig.inputs[0], first + 1, third)
+
+
+class TestTwin(Behaviour):
+    @pytest.fixture
+    def rig(self) -> MemoryRig:
+        return MemoryRig()
+
+
+@pytest.mark.servers
+class TestKafka(Behaviour):
+    @pytest.fixture
+    async def rig(self, kafka_server: KafkaServer) -> AsyncIterator[KafkaRig]:
+        rig = KafkaRig(kafka_server.bootstrap)
+        await rig.open()
+        try:
+            yield rig
+        finally:
+            await rig.close()
+
+    async def test_an_owner_that_goes_in_mid_write_leaves_nothing_behind(self, rig: KafkaRig) -> None:
+        a, b = rig.inputs
+        gone, _ = await rig.begun()
+        assert isinstance(gone, KafkaTransactions)
+        assert gone._producer is not None
+        await gone._producer.send_and_wait(rig.output, b"half")
+        one, position = await rig.begun()
+        assert position == {a: 0, b: 0}
+        await one.commit(results(b"whole"), {a: 1, b: 0})
+        assert await rig.committed() == [b"whole"]
+
+    @pytest.mark.parametrize("written", [0, 1])
+    async def test_a_fence_that_is_met_in_the_background_is_one_more_end_that_is_not_known(
+        self, rig: KafkaRig, written: int
+    ) -> None:
+        """aiokafka takes what comes behind it for a mistake of its caller's, and says so with errors that are not Kafka's."""
+        a, b = rig.inputs
+        one, _ = await rig.begun()
+        assert isinstance(one, KafkaTransactions)
+        for number in range(written):
+            await one.commit(results(b"before"), {a: number + 1, b: 0})
+        assert one._producer is not None
+        transaction = one._producer._txn_manager
+        transaction._transaction_waiter = asyncio.get_running_loop().create_future()
+        transaction.fatal_error(ProducerFenced())
+        assert isinstance(transaction.wait_for_transaction_end().exception(), ProducerFenced)
+        with pytest.raises(BrokerUnavailable, match="AssertionError" if written else "IllegalOperation"):
+            await one.commit(results(b"behind"), {a: 2, b: 0})
+        assert await one.begin() == {a: written, b: 0}
+        await one.commit(results(b"after"), {a: written + 1, b: 0})
+        assert await rig.committed() == [b"before"] * written + [b"after"]
+
+    async def test_what_retention_has_deleted_is_not_between(self, rig: KafkaRig) -> None:
+        first, last = await rig.put(), await rig.put()
+        place = TopicPartition(rig.inputs[0], 0)
+        one = rig.transactions()
+        for before in (last, last + 1):
+            await rig.admin.delete_records({place: RecordsToDelete(before_offset=before)})
+            assert not await one.between(place.topic, first, last)
+
+
+async def test_what_was_not_begun_writes_nothing() -> None:
+    one = KafkaTransactions(("a",), 0, "g", {}, {})
+    with pytest.raises(BrokerUnavailable):
+        await one.commit(results(b"1"), {"a": 1})
+    await one.close()
+
+
+async def test_a_broker_that_is_not_there_is_told() -> None:
+    one = KafkaTransactions(("a",), 0, "g", {}, {"bootstrap_servers": "127.0.0.1:9", "request_timeout_ms": 1000})
+    for ask in (one.begin(), one.between("a", 0, 1)):
+        with pytest.raises(BrokerUnavailable):
+            await ask
+    await one.close()
+
+
+@pytest.mark.parametrize("fault", ["lost", "late", "fenced"])
+async def test_the_twin_can_fail_in_every_way_that_is_not_known(fault: str) -> None:
+    broker = MemoryBroker()
+    one = MemoryTransactions(broker, ("a",), 0)
+    await one.begin()
+    broker.faults = [fault]
+    with pytest.raises(BrokerUnavailable):
+        await one.commit(results(b"1"), {"a": 1})
+    assert bool(broker.results) == bool(broker.offsets) == (fault == "late")
+    assert await asyncio.wait_for(one.begin(), 1) == {"a": int(fault == "late")}
