@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from stream.errors import EmptyCertificate, InvalidCertificate, OversizedText
 
@@ -181,6 +181,17 @@ def _line_from_string(value: Any) -> Any:
 AnyLine = Annotated[Line, BeforeValidator(_line_from_string)]
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """A moment that names no zone is in UTC: on the wire it would else hang on the zone of the producer's machine."""
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside the years 1 to 9999") from None
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
 @dataclass(frozen=True, slots=True)
 class Surgery:
     """Operation within four weeks before death."""
@@ -215,7 +226,7 @@ class Certificate:
     source: Source = Source.ELECTRONIC
     form: Form = Form.GENERAL
     form_version: Annotated[str, Field(max_length=32)] = "2017"
-    received_at: datetime | None = None
+    received_at: Moment | None = None
     death_date: date | None = None
     birth_date: date | None = None
     sex: Sex = Sex.U
@@ -250,13 +261,14 @@ class Certificate:
 _ADAPTER = TypeAdapter(Certificate)
 
 
-def read_certificate(value: Any, *, line_chars: int = 2_000, lines: int = 30) -> Certificate:
+def read_certificate(value: Any, *, line_chars: int = 2_000, lines: int = 30, chars: int = 10_000) -> Certificate:
     """Certificate from its JSON or Avro mapping.
 
     Args:
         value: mapping of the fields; only `certificate_id` and one of `part1`, `part2` are required.
         line_chars: most characters in a line.
         lines: most lines in a part.
+        chars: most characters in all: the time that a certificate takes must be less than a worker may be silent for.
 
     Raises:
         InvalidCertificate: the fields at fault, without their values.
@@ -283,6 +295,8 @@ def read_certificate(value: Any, *, line_chars: int = 2_000, lines: int = 30) ->
     sealed_bytes = 4 * line_chars + _TAG_BYTES
     if any(len(t) > line_chars if isinstance(t, str) else len(t.ciphertext) > sealed_bytes for t in texts):
         raise OversizedText(f"a text is longer than {line_chars} characters")
+    if sum(len(t) for t in texts if isinstance(t, str)) > chars:
+        raise OversizedText(f"the texts are longer than {chars} characters together")
     if certificate.status is not Status.VOID and not any(
         isinstance(line.text, Sealed) or line.text.strip() for line in written
     ):

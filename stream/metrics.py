@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 
 from stream import pages
-from stream.errors import InvalidSettings
+from stream.errors import InputError, InvalidSettings
 from stream.pages import Answer, Page
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -70,6 +70,8 @@ AWAITED_AUDITS = Gauge("causa_awaited_audits", "Certificates drawn by the audit 
 # A rate needs a first value: what has not happened yet is told as 0.
 for _end in ("committed", "begun again", "refused"):
     TRANSACTIONS.labels(_end)
+for _kind in InputError.__subclasses__():
+    DEAD.labels(_kind.code)
 
 
 def serve(port: int, others: Mapping[str, Page] | None = None) -> None:

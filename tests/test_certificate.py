@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -168,6 +168,8 @@ def test_limits(over: dict[str, Any]) -> None:
         read_certificate({"certificate_id": "c", **over}, line_chars=10, lines=3)
     assert "xx" not in failure.value.message
     assert read_certificate({"certificate_id": "c", "part1": ["x" * 10] * 3}, line_chars=10, lines=3)
+    with pytest.raises(OversizedText, match="longer than 29 characters together"):
+        read_certificate({"certificate_id": "c", "part1": ["x" * 10] * 3}, chars=29)
 
 
 @pytest.mark.parametrize(
@@ -205,3 +207,18 @@ def test_the_hash_is_the_same_everywhere() -> None:
 def test_now_has_the_precision_of_avro() -> None:
     assert utc_now().microsecond % 1000 == 0
     assert utc_now().tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-01-16T08:30:00", "2026-01-16T08:30:00Z", "2026-01-16T09:30:00+01:00", "2026-01-15T22:30:00-10:00"]
+)
+def test_moments_are_in_utc(written: str) -> None:
+    read = read_certificate({**LEAST, "received_at": written})
+    assert read.received_at == datetime(2026, 1, 16, 8, 30, tzinfo=UTC) and read.received_at.utcoffset() == timedelta(0)
+    assert certificate_json(read)["received_at"] == "2026-01-16T08:30:00Z"
+
+
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_moments_beyond_the_ends_of_time(written: str) -> None:
+    with pytest.raises(InvalidCertificate, match="received_at: value_error"):
+        read_certificate({**LEAST, "received_at": written})

@@ -47,6 +47,8 @@ class Speaking:
 
 
 def fail() -> None:
+    text = [SECRET]  # a traceback with locals would show it
+    assert text
     raise ValueError(f"cannot code {SECRET}")
 
 

@@ -11,6 +11,9 @@ from stream.offline.lines import Line
 from stream.offline.rows import Row, build
 from stream.settings import Limits
 
+DEEPEST = 64
+"""Objects and lists within one another; a certificate has five. Deeper ones parse, and break what walks them later."""
+
 
 class _RefusedError(ValueError):
     """JSON that says something twice or that no certificate holds; the message quotes nothing."""
@@ -42,9 +45,25 @@ def _fields(line: Line) -> dict[str, Any]:
         raise InvalidCertificate("JSON with a number too long or objects too deep") from None
     if not isinstance(value, dict):
         raise InvalidCertificate("not a JSON object")
+    if text.count("{") + text.count("[") > DEEPEST and _is_deep(value):
+        raise InvalidCertificate("JSON with a number too long or objects too deep")
     if "\\u" in text and not is_unicode(value):
         raise InvalidCertificate("half of a surrogate pair, which is no character")
     return value
+
+
+def _is_deep(value: object) -> bool:
+    level: list[object] = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def is_unicode(value: object) -> bool:

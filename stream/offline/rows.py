@@ -41,7 +41,7 @@ def build(number: int, fields: dict[str, Any], limits: Limits, *, end: int = 0) 
     """Row of a mapping: the extras are taken out, the rest is validated. Never raises."""
     extras = {name: fields.pop(name) for name in EXTRAS if name in fields}
     try:
-        certificate = read_certificate(fields, line_chars=limits.line_chars, lines=limits.lines)
+        certificate = read_certificate(fields, line_chars=limits.line_chars, lines=limits.lines, chars=limits.chars)
     except InputError as error:
         return Row(number, None, error, extras, end)
     except (TypeError, ValueError, RecursionError):

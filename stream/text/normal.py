@@ -37,6 +37,8 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789 ,;:()?/+.<>%-"
 _SPELT = 5
 """Shortest word that the speller is asked about."""
 _LETTERS = 3
+_MOST_LETTERS = 40
+"""More than any word has that could be typed letter by letter: a line of a thousand letters would take half a minute."""
 """Fewest letters of an abbreviation typed with blanks between them."""
 
 
@@ -97,8 +99,8 @@ def _spaced(tokens: list[Token], speller: Speller | None, table: Abbreviations) 
     out: list[Token] = []
     index = 0
     while index < len(tokens):
-        stop = index
-        while stop < len(tokens) and len(tokens[stop].text) == 1 and tokens[stop].text.isalpha():
+        stop, most = index, min(len(tokens), index + _MOST_LETTERS)
+        while stop < most and len(tokens[stop].text) == 1 and tokens[stop].text.isalpha():
             stop += 1
         for end in range(stop, index + _LETTERS - 1, -1):
             word = "".join(token.text for token in tokens[index:end])

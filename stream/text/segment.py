@@ -358,6 +358,8 @@ def assertion_at(segments: Sequence[Segment], start: int, end: int, *, literal: 
     best: Segment | None = None
     most = 0
     for part in segments:
+        if part.start >= end:  # they stand in the order of the text
+            break
         shared = min(end, part.end) - max(start, part.start)
         if shared > most:
             best, most = part, shared

@@ -15,23 +15,27 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any, NoReturn
 
 import faust
 import structlog
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import EventT
 from mode.threads import ServiceThread
 
-from stream import kafka, metrics
+from stream import kafka, metrics, tracing
 from stream import topics as declared_topics
 from stream.automation import KafkaChanges, Trust
 from stream.coder.model import CANARY, TritonModel, by_length
 from stream.coding import Origin
 from stream.errors import InvalidSettings
+from stream.health import Health
 from stream.pipeline.core import Core
 from stream.pipeline.record import Incoming
 from stream.registry import open_registry
+from stream.sealing.vault import open_vault
 from stream.settings import Settings
 from stream.targeting import policy
 from stream.underlying import ranking
@@ -41,7 +45,10 @@ from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
 from stream.worker.courier import AtLeastOnce, Courier, ExactlyOnce
 from stream.worker.flow import Flow
+from stream.worker.lag import KafkaLag
+from stream.worker.observer import CONDITIONS, Observer, Watched
 from stream.worker.outbox import KafkaOutbox
+from stream.worker.stages import BreakerModel
 from stream.worker.subjects import subject_topics
 from stream.worker.transactions import KafkaTransactions
 from stream.worker.trust import TrustKeeper
@@ -78,19 +85,23 @@ class Worker:
         self._address = triton
         coder = Guarded(self._models[0], options, CANARY, by_length)
         ranker = Guarded(self._models[1], options, ranking.CANARY, ranking.by_size)
-        self._breakers = (coder.breaker, ranker.breaker)
+        self._breakers: tuple[BreakerModel[Any, Any], ...] = (coder.breaker, ranker.breaker)
         self._options = kafka.client_options(settings, bootstrap)
         self._courier = _courier(settings, topics, self._options)
         self._strata = [s.name for s in policy.load(settings.policy, settings.thresholds).rules.strata]
         changes = KafkaChanges(wire, topics["automation"], self._options)
         self._trust = TrustKeeper(changes, self._strata, self._trusted)
-        self._flow = Flow(BatchProcessor(core, coder.asker(), ranker.asker()), self._courier, options.in_flight)
+        self._vault = open_vault(settings)
+        processor = BatchProcessor(core, coder.asker(), ranker.asker(), keys=self._vault)
+        self._flow = Flow(processor, self._courier, options.in_flight)
         self._app = faust_app(settings, bootstrap)
         # Without acknowledgements Faust commits nothing: offsets move inside the transactions.
         source = self._app.topic(
             topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw",
             acks=options.delivery == "at_least_once",
         )  # fmt: skip
+        self._observer = self._observing(topics, settings)
+        self._app.on_partitions_assigned.connect(self._assigned)
         self._app.on_partitions_revoked.connect(self._revoked)
         self._app.agent(source, concurrency=1, name="coder")(self._code)
 
@@ -98,9 +109,27 @@ class Worker:
         """From the next certificate on."""
         self._core.automation = trust.over(self._strata)
 
+    def _observing(self, topics: Mapping[str, str], settings: Settings) -> Observer:
+        declared = [topic.name for topic in declared_topics.declared(settings)]
+        watched = [
+            Watched(condition, model, breaker)
+            for condition, model, breaker in zip(("coder", "ranker"), self._models, self._breakers, strict=True)
+        ]
+        lag = KafkaLag((topics["certificates"],), declared, settings.worker.group, self._options)
+        return Observer(Health(CONDITIONS), watched, lag, self._versions, keys=self._vault)
+
+    def _versions(self) -> dict[str, str]:
+        """Of all that could change an answer, as they are now."""
+        coder, ranker = (model.version for model in self._models)
+        return {**asdict(self._core.versions), "coder": coder, "ranker": ranker}
+
+    async def _assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
+        self._observer.assigned((place.topic, place.partition) for place in assigned)
+
     async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         """Faust lets go of partitions, all of them at each rebalance: those that come back are begun anew."""
         self._courier.lose({place.partition for place in revoked})
+        self._observer.revoked((place.topic, place.partition) for place in revoked)
 
     async def _code(self, stream: Any) -> None:
         """The agent: batches of raw events into the flow."""
@@ -112,15 +141,20 @@ class Worker:
         """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered).
 
         Raises:
-            InvalidSettings: a topic is missing.
+            InvalidSettings: a topic is missing; Kafka or Triton and the settings do not agree on TLS or the login.
             BrokerUnavailable: Kafka does not answer at the start; later it is waited for.
         """
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        metrics.serve(self._settings.worker.metrics_port)
+        tracing.start("causa-worker")
+        if port := self._settings.worker.metrics_port:
+            metrics.serve(port, self._observer.health.pages())
+            self._observer.start()
         stop = asyncio.create_task(stopping.wait())
+        if not self._settings.audit_key.get_secret_value():
+            log.warning("the audit's key is empty: whoever knows the ids can tell what is drawn")
         log.info("worker starting", group=self._settings.worker.group, model=self._version)
         prepared = asyncio.create_task(self._prepare())
         await asyncio.wait({stop, prepared}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,6 +183,7 @@ class Worker:
             raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
         # Before the group is joined: no certificate is coded by a worker that does not know how far it is trusted.
         await self._trust.start()
+        self._observer.health.tell("trust")
         await self._model_ready()
         await self._courier.start()
 
@@ -158,6 +193,7 @@ class Worker:
         for model in self._models:
             while not await model.ready():
                 if polls % TOLD_EVERY == 0:
+                    await model.check_tls()
                     log.warning("waiting for the model to be served", model=model.version, address=self._address)
                 polls += 1
                 await asyncio.sleep(READY_POLL_S)
@@ -174,7 +210,14 @@ class Worker:
         blocked = threading.Timer(LAST_RESORT_S + BLOCKED_S, _leave_blocked, (status,))
         blocked.daemon = True
         blocked.start()
-        ends = (self._app.stop(), self._courier.stop(), self._trust.close(), *(breaker.close() for breaker in self._breakers))
+        ends = (
+            self._app.stop(),
+            self._courier.stop(),
+            self._trust.close(),
+            self._observer.close(),
+            asyncio.to_thread(tracing.stop),
+            *(breaker.close() for breaker in self._breakers),
+        )
         parts = [asyncio.create_task(part) for part in ends]
         done, late = await asyncio.wait(parts, timeout=LAST_RESORT_S)
         for part in late:
@@ -217,6 +260,18 @@ def _thread_crashed(_self: Any, _message: str, *_args: Any, **_options: Any) -> 
 ServiceThread.on_crash = _thread_crashed
 
 
+def _reading_committed(consumer: Any, transport: Any) -> Any:
+    made = _consumer(consumer, transport)
+    made._isolation_level = "read_committed"
+    return made
+
+
+# Faust reads what was not committed too, unless it keeps its own transactions: a producer's record that it took back
+# would be coded all the same.
+_consumer = AIOKafkaConsumerThread._create_worker_consumer
+AIOKafkaConsumerThread._create_worker_consumer = _reading_committed
+
+
 def faust_app(settings: Settings, bootstrap: str) -> faust.App:
     """The Faust app, with every default that matters said aloud (notes in docs/streaming.md).
 
@@ -246,6 +301,8 @@ def faust_app(settings: Settings, bootstrap: str) -> faust.App:
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
+        # There are no tables: without this Faust assigns partitions by its own rules, which may leave a worker none.
+        table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=options.instance or None,
         broker_session_timeout=options.session_timeout_s,
@@ -262,7 +319,8 @@ def faust_app(settings: Settings, bootstrap: str) -> faust.App:
 
 def _incoming(event: EventT[Any]) -> Incoming:
     message = event.message
-    return Incoming(message.value, message.key, Origin(message.topic, message.partition, message.offset))
+    origin = Origin(message.topic, message.partition, message.offset)
+    return Incoming(message.value, message.key, origin, tracing.received(message.headers))
 
 
 def _acknowledge(events: Sequence[EventT[Any]]) -> None:

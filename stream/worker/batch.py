@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
-from stream import metrics
+from stream import failpoints, metrics, tracing
 from stream.certificate import utc_now
 from stream.coder.model import LineAnswer, LineRequest
 from stream.errors import InfrastructureError, ModelRejected
 from stream.pipeline.core import Core, Prepared, Worded
-from stream.pipeline.record import Decision, Incoming
+from stream.pipeline.record import Decision, Incoming, Received
+from stream.sealing import Keyring
 from stream.underlying.ranking import Ranked
 from stream.underlying.request import RankRequest
 from stream.worker.asking import HOLD_S, Asker
 from stream.worker.stages import Rarely
 
 log = structlog.get_logger("causa.batch")
+
+
+class Keys(Protocol):
+    """What a batch needs of a key store (`stream.sealing.vault`)."""
+
+    async def keyring(self, owners: Collection[str]) -> Keyring:
+        """The keys of some owners, made where there are none.
+
+        Raises:
+            KeysUnavailable: none can be had now.
+        """
 
 
 class BatchProcessor:
@@ -30,8 +44,9 @@ class BatchProcessor:
         core: the pure core.
         coder: asks the model of lines.
         ranker: asks the model of underlying causes.
+        keys: certificates' own keys; None where there are none.
         clock: now, for tests.
-        hold_s: wait between two tries while a schema cannot be asked for, seconds.
+        hold_s: wait between two tries while a schema or the keys cannot be asked for, seconds.
     """
 
     def __init__(
@@ -40,47 +55,53 @@ class BatchProcessor:
         coder: Asker[LineRequest, LineAnswer],
         ranker: Asker[RankRequest, Ranked],
         *,
+        keys: Keys | None = None,
         clock: Callable[[], datetime] = utc_now,
         hold_s: float = HOLD_S,
     ) -> None:
         self._core, self._coder, self._ranker = core, coder, ranker
+        self._keys = keys
         self._clock = clock
         self._hold_s = hold_s
         self._rarely = Rarely()
 
     async def process(self, batch: Sequence[Incoming]) -> list[Decision]:
         """Decisions in the batch's order, one for each record. Never raises for a record or a server at fault."""
-        began = time.perf_counter()
         metrics.BATCH.observe(len(batch))
         decisions: dict[int, Decision] = {}
         prepared: dict[int, Prepared] = {}
-        for place, incoming in enumerate(batch):
-            ready = await self._prepare(incoming)
-            if isinstance(ready, Decision):
-                decisions[place] = ready
-            else:
-                prepared[place] = ready
-        metrics.LATENCY.labels("read").observe(time.perf_counter() - began)
-        lines = await self._coder.ask(list(prepared.values()), lambda p: p.requests)
-        began = time.perf_counter()
+        with _stage("decode"):
+            received = [await self._receive(incoming) for incoming in batch]
+        await failpoints.reach("after-decode")
+        with _stage("keys"):
+            keyring = await self._keyring(received)
+        with _stage("read"):
+            for place, record in enumerate(received):
+                ready = self._core.prepare(record, self._clock(), keyring)
+                if isinstance(ready, Decision):
+                    decisions[place] = ready
+                else:
+                    prepared[place] = ready
+        with _stage("ask coder"):
+            lines = await self._coder.ask(list(prepared.values()), lambda p: p.requests)
         worded: dict[int, Worded] = {}
-        for number, (place, item) in enumerate(prepared.items()):
-            word = self._word(item, None if number in lines.rejected else lines.answers)
-            if isinstance(word, Decision):
-                decisions[place] = word
-            else:
-                worded[place] = word
-            await _breathe(number)
-        metrics.LATENCY.labels("word").observe(time.perf_counter() - began)
-        cases = await self._ranker.ask(list(worded.values()), lambda w: w.requests)
-        began = time.perf_counter()
-        for number, (place, one) in enumerate(worded.items()):
-            if number in cases.rejected:
-                decisions[place] = self._rejected(one.prepared)
-            else:
-                decisions[place] = self._core.decide(one, cases.answers, self._ranker.version, self._clock())
-            await _breathe(number)
-        metrics.LATENCY.labels("decide").observe(time.perf_counter() - began)
+        with _stage("word"):
+            for number, (place, item) in enumerate(prepared.items()):
+                word = self._word(item, None if number in lines.rejected else lines.answers)
+                if isinstance(word, Decision):
+                    decisions[place] = word
+                else:
+                    worded[place] = word
+                await _breathe(number)
+        with _stage("ask ranker"):
+            cases = await self._ranker.ask(list(worded.values()), lambda w: w.requests)
+        with _stage("decide"):
+            for number, (place, one) in enumerate(worded.items()):
+                if number in cases.rejected:
+                    decisions[place] = self._rejected(one.prepared)
+                else:
+                    decisions[place] = self._core.decide(one, cases.answers, self._ranker.version, self._clock())
+                await _breathe(number)
         return [decisions[place] for place in range(len(batch))]
 
     def _word(self, item: Prepared, answers: Mapping[LineRequest, LineAnswer] | None) -> Worded | Decision:
@@ -91,18 +112,39 @@ class BatchProcessor:
 
     def _rejected(self, item: Prepared) -> Decision:
         error = ModelRejected("the model fails on this certificate alone")
-        return self._core.reject(item.incoming, error, self._clock())
+        return self._core.reject(item, error, self._clock())
 
-    async def _prepare(self, incoming: Incoming) -> Prepared | Decision:
+    async def _receive(self, incoming: Incoming) -> Received:
         while True:
             try:
                 if self._core.must_ask(incoming):
-                    return await asyncio.to_thread(self._core.prepare, incoming, self._clock())
-                return self._core.prepare(incoming, self._clock())
+                    return await asyncio.to_thread(self._core.receive, incoming)
+                return self._core.receive(incoming)
             except InfrastructureError as error:
                 if self._rarely.due(error.code):
                     log.warning("held: a schema cannot be asked for", code=error.code, reason=error.message)
                 await asyncio.sleep(self._hold_s)
+
+    async def _keyring(self, received: Sequence[Received]) -> Keyring | None:
+        if self._keys is None:
+            return None
+        owners = {record.owner for record in received}
+        while True:
+            try:
+                return await self._keys.keyring(owners)
+            except InfrastructureError as error:
+                if self._rarely.due(error.code):
+                    log.warning("held: the certificates' keys cannot be had", code=error.code, reason=error.message)
+                await asyncio.sleep(self._hold_s)
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Measures a stage of a micro-batch: its time, and a span where traces are on."""
+    began = time.perf_counter()
+    with tracing.span(name):
+        yield
+    metrics.LATENCY.labels(name).observe(time.perf_counter() - began)
 
 
 async def _breathe(number: int) -> None:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stream import failpoints, metrics
+from stream import failpoints, metrics, tracing
+from stream.certificate import utc_now
 from stream.pipeline.record import Decision, Incoming
 from stream.worker.batch import BatchProcessor
 from stream.worker.courier import Courier, Parcel
@@ -26,6 +27,7 @@ class _Batch:
     parcel: Parcel
     acknowledge: Acknowledge
     began: float
+    trace: tracing.Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class _Leaving:
     batch: _Batch
     decisions: Sequence[Decision]
     delivery: asyncio.Task[bool]
+    began: float
 
 
 class Flow:
@@ -74,36 +77,41 @@ class Flow:
         self._under_way += 1
         self._idle.clear()
         parcel = self._courier.open(batch)
-        task = asyncio.create_task(self._processor.process(batch))
-        self._coding.put_nowait(_Batch(task, parcel, acknowledge, time.perf_counter()))
+        trace = tracing.batch(batch)
+        with trace.active():
+            task = asyncio.create_task(self._processor.process(batch))
+        self._coding.put_nowait(_Batch(task, parcel, acknowledge, time.perf_counter(), trace))
 
     async def _run(self) -> None:
-        both = [asyncio.create_task(self._send_all()), asyncio.create_task(self._finish_all())]
+        parts = [asyncio.create_task(part) for part in (self._send_all(), self._finish_all(), self._courier.watch())]
         try:
-            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in both:
+            for task in parts:
                 task.cancel()
 
     async def _send_all(self) -> None:
         """Each batch leaves when it is coded and those before it have left; it need not have arrived."""
         while True:
             batch = await self._coding.get()
-            decisions = await batch.task
+            decisions = batch.trace.carry(await batch.task)
             await failpoints.reach("after-inference")
-            self._leaving.put_nowait(
-                _Leaving(batch, decisions, asyncio.create_task(batch.parcel.deliver(decisions), name="parcel"))
-            )
+            with batch.trace.active():
+                delivery = asyncio.create_task(batch.parcel.deliver(decisions), name="parcel")
+            self._leaving.put_nowait(_Leaving(batch, decisions, delivery, time.perf_counter()))
 
     async def _finish_all(self) -> None:
         while True:
             leaving = await self._leaving.get()
             batch = leaving.batch
-            if await leaving.delivery:
+            delivered = await leaving.delivery
+            batch.trace.end(leaving.decisions, delivered)
+            if delivered:
                 batch.acknowledge()
                 _count(leaving.decisions)
+                metrics.LATENCY.labels("deliver").observe(time.perf_counter() - leaving.began)
                 metrics.LATENCY.labels("total").observe(time.perf_counter() - batch.began)
             metrics.IN_FLIGHT.dec()
             self._slots.release()
@@ -139,10 +147,22 @@ class Flow:
 
 
 def _count(decisions: Sequence[Decision]) -> None:
+    now = utc_now()
     for decision in decisions:
         if decision.coded is not None:
-            metrics.CODED.labels(decision.coded.targeting.route, decision.coded.modality).inc()
+            route, received = decision.coded.targeting.route, decision.coded.received_at
+            metrics.CODED.labels(route, decision.coded.modality).inc()
+            if received is not None:
+                _waited((now - received).total_seconds(), route)
             for reason in decision.coded.targeting.reasons:
                 metrics.REASONS.labels(reason).inc()
         elif decision.letter is not None:
             metrics.DEAD.labels(decision.letter.error).inc()
+
+
+def _waited(seconds: float, route: str) -> None:
+    """Whose clock is ahead of ours waited for nothing that could be measured: it is counted apart."""
+    if seconds < 0:
+        metrics.AHEAD.inc()
+    else:
+        metrics.RECEIPT.labels(route).observe(seconds)

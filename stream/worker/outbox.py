@@ -92,7 +92,9 @@ class KafkaOutbox:
         raise BrokerUnavailable(f"producer: {type(fault).__name__}") from None
 
     async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = await producer.send(self._topics[record.subject], record.value, key=record.key)
+        future: asyncio.Future[Any] = await producer.send(
+            self._topics[record.subject], record.value, key=record.key, headers=record.headers
+        )
         return future
 
     async def stop(self) -> None:

@@ -101,6 +101,7 @@ class BreakerModel(Stage[Q, A]):
         self._closed.set()
         self._probe: asyncio.Task[None] | None = None
         self._rarely = Rarely()
+        metrics.BREAKER.labels(self._name).set(0)
 
     @property
     def open(self) -> bool:

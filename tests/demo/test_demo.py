@@ -143,7 +143,7 @@ async def test_a_watcher_counts_results_from_where_they_stood(monkeypatch: pytes
 
 
 def decided(value: bytes) -> Decision:
-    decision = PLAIN.prepare(Incoming(value, b"k", ORIGIN), NOW)
+    decision = PLAIN.prepare(PLAIN.receive(Incoming(value, b"k", ORIGIN)), NOW)
     assert isinstance(decision, Decision)
     return decision
 
