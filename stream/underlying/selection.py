@@ -13,6 +13,7 @@ from stream.underlying.modify import modified
 from stream.underlying.neonatal import neonatal_cause
 from stream.underlying.neoplasm import several_primaries
 from stream.underlying.originating import obvious_cause, originating_cause
+from stream.underlying.sequelae import is_past
 from stream.underlying.sequence import Mention
 from stream.underlying.tables import Tables
 
@@ -73,26 +74,29 @@ def by_rules(case: Case, tables: Tables, trail: Trail) -> Mention:
 
 
 def outcome(start: Mention, case: Case, tables: Tables, trail: Trail | None = None) -> Mention:
-    """What becomes of a mention as the originating cause: steps M1 to M4, what certificates proved, what boxes state."""
+    """What becomes of a mention as the originating cause: steps M1 to M4, what certificates proved, what boxes and intervals state."""
     trail = trail or Trail()
     found = modified(_settled(start, case, tables, trail), case.everything, tables.derived, trail, "; derived")
     return as_stated(found, case, tables, trail)
 
 
 def as_stated(found: Mention, case: Case, tables: Tables, trail: Trail) -> Mention:
-    """What the boxes on pregnancy and manner make of an underlying cause, whoever selected it; the main injury is told."""
+    """What boxes and intervals make of an underlying cause, whoever selected it; the main injury is told."""
+    past = is_past(found.code, case.everything)
     if case.pregnancy:
         found = maternal_cause(found, case, tables, trail)
-    if found.code not in EXTERNAL:
-        return found
-    told = tables.intents.told(found.written, case.manner) if case.manner else None
+    told = tables.intents.told(found.written, case.manner) if case.manner and found.code in EXTERNAL else None
     if told is not None:
         code, step = told
         if code == found.written:
             trail.steps.append(step)
         else:
             found = trail.note(step, Mention(bare(code), code, found.line))
-    main = tables.injuries.main(case.everything)
+    sequela = tables.sequelae.of(found.code) if past else None
+    if sequela is not None:
+        step = f"sequelae: {found.written} began a year or more before the death → {sequela}"
+        found = trail.note(step, Mention(bare(sequela), sequela, found.line))
+    main = tables.injuries.main(case.everything) if found.code in EXTERNAL else None
     if main is not None:
         trail.steps.append(main)
     return found

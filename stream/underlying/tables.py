@@ -16,6 +16,7 @@ from stream.underlying.injury import Ranking, read_ranking
 from stream.underlying.intent import Intents, read_intents
 from stream.underlying.linkages import Linkages, Obvious, read_limits, read_linkages, read_obvious
 from stream.underlying.pregnancy import Boxes, read_boxes
+from stream.underlying.sequelae import Sequelae, read_sequelae
 
 FOLDER = Path(__file__).with_name("tables")
 
@@ -36,6 +37,7 @@ class Tables:
         boxes: what the values of the box on pregnancy mean.
         intents: the same event by accident, suicide, homicide and of undetermined intent.
         injuries: how grave an injury is beside another (main injury).
+        sequelae: what a cause is coded to a year or more after its onset.
         version: content hash of all the files.
     """
 
@@ -50,6 +52,7 @@ class Tables:
     boxes: Boxes
     intents: Intents
     injuries: Ranking
+    sequelae: Sequelae
     version: str
 
 
@@ -116,6 +119,7 @@ def _read(folder: Path) -> Tables:
         boxes=read_boxes(read_rows(folder / "pregnancy.tsv", 4), "pregnancy.tsv"),
         intents=read_intents(read_rows(folder / "intents.tsv", 6), "intents.tsv"),
         injuries=read_ranking(read_rows(folder / "injuries.tsv", 3), "injuries.tsv"),
+        sequelae=read_sequelae(read_rows(folder / "sequelae.tsv", 3), "sequelae.tsv"),
         version="und-" + digest.hexdigest(),
     )
 

@@ -88,9 +88,9 @@ class Together:
 
 
 def stated(considered: Considered, ranked: Ranked, tables: Tables) -> Ranked:
-    """The ranker's answers under what the boxes on pregnancy and manner state, which it does not know."""
+    """The ranker's answers under what the boxes on pregnancy and manner and the intervals state, which it does not know."""
     case = considered.case
-    if case.manner is None and case.pregnancy is None:
+    if case.manner is None and case.pregnancy is None and all(m.days is None for m in case.everything):
         return ranked
     chances: dict[str, float] = {}
     for code, chance in zip(ranked.codes, ranked.probs, strict=True):

@@ -61,6 +61,8 @@ def test_derived_rows_have_support() -> None:
         ("pregnancy.tsv", "NO\tNONE\t?\tthe same value again"),
         ("intents.tsv", "X40\tX60\tX85\tY10\tno"),
         ("injuries.tsv", "S06\t1"),
+        ("sequelae.tsv", "I60\tI69"),
+        ("sequelae.tsv", "I60-I69\tI690\trule"),
     ],
 )
 def test_a_bad_row_is_refused(folder: Path, name: str, row: str) -> None:
