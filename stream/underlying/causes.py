@@ -89,6 +89,8 @@ def given_codes(mapping: Mapping[str, Any]) -> tuple[str, ...]:
     for name in ("part1", "part2"):
         part = mapping.get(name)
         for line in part if isinstance(part, list | tuple) else [part] if isinstance(part, str) else ():
+            if line is None or (isinstance(line, str) and not line.strip()):
+                continue  # a form has lines that nobody used
             for item in line if isinstance(line, list | tuple) else [line]:
                 found += [code[:_LONGEST] for code in _within(item)] if isinstance(item, str) else [""] * (item is None)
     return tuple(found)

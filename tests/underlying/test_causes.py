@@ -106,7 +106,6 @@ def test_strings_that_are_no_codes_are_left_out_and_told() -> None:
         ("G63.2*/I10", ["G63.2*", "I10"]),
         ("stroke", ["stroke"]),
         ("*", ["*"]),
-        ("", [""]),
     ],
 )
 def test_a_line_may_be_a_string_of_codes(line: str, codes: list[str]) -> None:
@@ -114,6 +113,11 @@ def test_a_line_may_be_a_string_of_codes(line: str, codes: list[str]) -> None:
         assert given_codes({"part1": part1}) == tuple(codes)
     assert read_causes({"part1": [line]}) == read_causes({"part1": [codes]})
     assert read_causes({"part1": [["I10"]], "part2": line}).part2 == read_causes({"part2": [codes]}).part2
+
+
+def test_lines_that_nobody_used_hold_no_code_and_no_fault() -> None:
+    assert given_codes({"part1": ["I219", "", None, " "], "part2": ""}) == ("I219",)
+    assert given_codes({"part1": [["I219", ""]]}) == ("I219", "")
 
 
 @pytest.mark.parametrize("code", ["I10X", "c80x", "W19X", "I10X*"])
