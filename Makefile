@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-dev install-train demo test fuzz check audit chaos bench train calibrate lock clean
+.PHONY: install install-dev install-train demo test fuzz check audit chaos bench bench-overload bench-soak bench-scale bench-docs train calibrate lock clean
 
 install: $(VENV)/.online
 install-dev: $(VENV)/.dev
@@ -41,7 +41,7 @@ demo: install
 	@$(BIN)/causa demo
 
 test: install-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # Bad input: over 100,000 records, lines, tables and certificates (docs/bad-input.md); some minutes.
 fuzz: install-dev

@@ -1,7 +1,8 @@
-"""``python -m bench [--quick] [--cache]``: the ladder from the raw model to the whole stream; ``--profile``: the core.
+"""``python -m bench``: what Causa costs, rung by rung, and how it behaves under too much load and over a long time.
 
-Every rung codes the same certificates on the same servers, one after the other: raw Triton (the ceiling), the core
-offline, the worker end to end, the worker with one certificate a request (the naive design).
+Without an option the ladder: raw Triton, the core offline, the worker exactly once and at least once, the naive design,
+the worker with its cache, and the peers; all code the same certificates on the same servers in one run. Every run leaves
+its figures in bench/results; ``--write-docs`` puts them into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -12,42 +13,52 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
-from bench import direct, inputs, machine, profiling, report, streaming
-from bench.figures import Rung, ratios
+from bench import docs, front, ladder, machine, overload, profiling, report, scale, soak
 from stream.certificate import utc_now
 from stream.embedded.servers import Embedded, Endpoints
 from stream.errors import CausaError
-from stream.pipeline.core import Core
 from stream.settings import Settings, load
 
-RESULTS = Path(__file__).parent / "results" / "latest.json"
-NAIVE = {"CAUSA_WORKER__BATCH_MAX": "1", "CAUSA_WORKER__IN_FLIGHT": "1", "CAUSA_WORKER__CACHE_LINES": "0"}
-UNCACHED = {"CAUSA_WORKER__CACHE_LINES": "0"}
+Measure = Callable[[Settings, Endpoints, Mapping[str, int], Console], Coroutine[Any, Any, dict[str, Any]]]
+BUSY = 0.5
+"""Load from which on something else is running."""
+WIDE = 170
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the certificates: to see that it works")
-    parser.add_argument("--cache", action="store_true", help="one more rung: cache on, half of the lines repeated")
-    parser.add_argument("--profile", action="store_true", help="profile the pure core instead; no servers")
+    parser.add_argument("--no-peers", action="store_true", help="the ladder without the other frameworks")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--overload", action="store_true", help="more than it can do, then less; one slow partition")
+    what.add_argument("--soak", type=float, metavar="MINUTES", help="half load for so long: memory and connections")
+    what.add_argument("--scale", action="store_true", help="cost against certificates, partitions, workers")
+    what.add_argument("--profile", action="store_true", help="profile the pure core; no servers")
+    what.add_argument("--write-docs", action="store_true", help="put the last figures into docs/performance.md")
     options = parser.parse_args(arguments)
-    console = Console()
+    # A file is as wide as the tables want.
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
     # A topic just made has no leader for a moment: aiokafka tries again, and says so each time.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
+        if options.write_docs:
+            return docs.write(console)
         settings = load()
         if options.profile:
             profiling.run(settings, console, 200 if options.quick else 2_000)
             return 0
-        # SIGTERM ends like Ctrl-C: topics deleted, worker and servers ended.
+        # SIGTERM ends like Ctrl-C: topics deleted, workers and servers ended.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        _bench(settings, console, quick=options.quick, cache=options.cache)
+        _measure(settings, console, options)
         return 0
     except CausaError as error:
         console.print(f"[red]{error}[/red]" + (f" ({error.hint})" if error.hint else ""))
@@ -56,102 +67,66 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _bench(settings: Settings, console: Console, *, quick: bool, cache: bool) -> None:
+def _measure(settings: Settings, console: Console, options: argparse.Namespace) -> None:
+    quick: bool = options.quick
+    if options.overload:
+        pressed = overload.QUICK if quick else overload.FULL
+        _run(
+            settings,
+            console,
+            "overload",
+            lambda s, e, p, c: overload.run(s, e, p, c, pressed),
+            quick=quick,
+            fronted=True,
+        )
+    elif options.soak:
+        _run(settings, console, "soak", lambda s, e, p, c: soak.run(s, e, p, c, options.soak), quick=quick)
+    elif options.scale:
+        grown = scale.QUICK if quick else scale.FULL
+        _run(settings, console, "scale", lambda s, e, p, c: scale.run(s, e, p, c, grown), quick=quick)
+    else:
+        size = ladder.QUICK if quick else ladder.FULL
+        _run(
+            settings,
+            console,
+            "ladder",
+            lambda s, e, p, c: ladder.run(s, e, p, c, size, not options.no_peers),
+            quick=quick,
+        )
+
+
+def _run(
+    settings: Settings, console: Console, name: str, measure: Measure, *, quick: bool, fronted: bool = False
+) -> None:
     described = machine.describe()
     console.print(
         f"{described['cores']} cores, {described['cpu']} ({' '.join(described['flags']) or 'no flags of interest'}), "
         f"{described['memory_gib']} GiB, load {described['load_before']} before the run"
     )
-    if described["load_before"] > 0.5:
+    if described["load_before"] > BUSY:
         console.print("[yellow]the machine is busy with something else: take ratios, not figures[/yellow]")
-    embedded = Embedded(settings)
+    with _served(settings, console, fronted) as (own, endpoints, pids):
+        found = asyncio.run(measure(own, endpoints, pids, console))
+    described["load_after"] = round(os.getloadavg()[0], 2)
+    path = report.RESULTS / f"{name}.json"
+    report.write(path, {"at": utc_now().isoformat(), "quick": quick, "machine": described, **found})
+    console.print(f"written to {path}")
+
+
+@contextmanager
+def _served(
+    settings: Settings, console: Console, fronted: bool
+) -> Iterator[tuple[Settings, Endpoints, dict[str, int]]]:
+    """Both servers, and the settings that belong to them; with `fronted` models that fail on some certificates."""
+    own = front.before(settings) if fronted else settings
+    embedded = Embedded(own)
     with console.status("starting Kafka and Triton"):
         embedded.up()
     try:
         pids = {s.name.lower(): s.pid for s in embedded.status() if s.pid is not None}
-        found = asyncio.run(_ladder(settings, embedded.endpoints(), pids, console, quick=quick, cache=cache))
+        yield own, embedded.endpoints(), pids
     finally:
         embedded.release()
-    rungs: list[Rung] = found.pop("measured")
-    # The ceiling is the better of the two ways of asking: what no pipeline around this model can pass.
-    ceiling = max((r for r in rungs if r.key.startswith("triton_")), key=lambda r: r.rate).key
-    against = ratios(rungs, ceiling=ceiling, naive="naive")
-    console.print(report.table(rungs, against))
-    for rung in rungs:
-        if rung.notes.get("dead"):
-            console.print(f"[red]{rung.key}: {rung.notes['dead']:.0f} dead letters[/red]")
-        if rung.key == "cached":
-            console.print(f"cache: {rung.notes['cache_hits']:.1%} of the lines were not asked for")
-    described["load_after"] = round(os.getloadavg()[0], 2)
-    content = {
-        "at": utc_now().isoformat(), "quick": quick, "machine": described, "ceiling": ceiling, **found,
-        "rungs": [{**r.record(), **against[r.key]} for r in rungs],
-    }  # fmt: skip
-    report.write(RESULTS, content)
-    console.print(f"written to {RESULTS}")
-
-
-async def _ladder(
-    settings: Settings, endpoints: Endpoints, pids: dict[str, int], console: Console, *, quick: bool, cache: bool
-) -> dict[str, Any]:
-    """All rungs in order; what they measured and what they were given."""
-    count, latency_s = (600, 8.0) if quick else (6_000, 30.0)
-    core = Core(None, settings)
-    certificates = inputs.varied(count)
-    requests = inputs.requests_of(certificates, core)
-    mix = inputs.mix(count, requests)
-    console.print(str(mix))
-    fewer = certificates[: max(100, count // 6)]
-    fewer_lines = len(inputs.requests_of(fewer, core))
-    found: dict[str, Any] = {"inputs": {"varied": mix.record()}, "versions": machine.versions()}
-    rungs: list[Rung] = []
-
-    def done(rung: Rung) -> None:
-        rungs.append(rung)
-        cores = ", ".join(f"{who} {used:.2f}" for who, used in rung.cores.items())
-        console.print(f"  {rung.what}: {rung.rate:,.0f} certificates/s{f'; cores used: {cores}' if cores else ''}")
-
-    with console.status("warming the model"):
-        found["versions"] |= await direct.warm(endpoints.triton, settings, requests)
-    found["versions"] |= {f"causa_{name}": str(value) for name, value in _knowledge(core).items()}
-    raw: dict[int, Rung] = {}
-
-    async def ceilings() -> None:
-        for batch in (64, 256):
-            rung = await direct.ceiling(endpoints.triton, settings, requests, count, batch=batch, in_flight=4)
-            raw[batch] = max(rung, raw.get(batch, rung), key=lambda r: r.rate)
-
-    await ceilings()
-    done(await direct.offline(endpoints.triton, settings, core, certificates, len(requests)))
-    options = settings.worker
-    plans = [
-        streaming.Plan(
-            "worker", f"worker through Kafka, batches of {options.batch_max}, {options.in_flight} in flight",
-            UNCACHED, certificates, len(requests), latency_s,
-        ),
-        streaming.Plan(
-            "naive", "the same, one certificate a request, one in flight", NAIVE, fewer, fewer_lines, latency_s
-        ),
-    ]  # fmt: skip
-    if cache:
-        repeating = inputs.repeating(count)
-        asked = inputs.requests_of(repeating, core)
-        told = inputs.mix(count, asked)
-        console.print(f"for the cache: {told}")
-        found["inputs"]["repeating"] = told.record()
-        plans.append(streaming.Plan("cached", "worker, cache on, repeated lines", {}, repeating, len(asked), 0.0))
-    for plan in plans:
-        done(await streaming.run(settings, endpoints, pids, plan))
-    # Once more at the end, the better one counts: a machine that slowed down meanwhile must not flatter the worker.
-    await ceilings()
-    for rung in raw.values():
-        done(rung)
-    return {**found, "measured": [*raw.values(), *rungs[: -len(raw)]]}
-
-
-def _knowledge(core: Core) -> dict[str, str]:
-    versions = core.versions
-    return {name: getattr(versions, name) for name in ("nomenclature", "lexicon", "rules", "underlying", "policy")}
 
 
 if __name__ == "__main__":

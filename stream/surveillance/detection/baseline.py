@@ -153,6 +153,8 @@ def verdict(
         expected = made.mean
         spread = thinned(made.dispersion, series, weeks.weeks, i) + expected * float(series.doubts()[i]) ** 2
         found = bounds(count, replace(made, dispersion=spread))
+        if not math.isfinite(found.upper):
+            return unjudged(series, i, method, Reason.NOT_FITTED)
     enough = few(series, i, limit54) >= limit54[0]
     return Verdict(
         series.day(i), method, series.counts[i], expected, found.upper if enough else None, found.score,

@@ -13,6 +13,7 @@ from scipy import special
 _POISSON = 1 + 1e-9
 """Under this dispersion a size would be past what the incomplete beta function can tell."""
 _LARGEST = 1e15
+"""Beyond it floats do not tell whole numbers apart."""
 
 
 def at_most(count: float, mean: float, dispersion: float) -> float:
@@ -48,6 +49,8 @@ def quantile(share: float, mean: float, dispersion: float) -> float:
     """Smallest count that is not exceeded with a chance of at least `share`; infinity where floats cannot tell it."""
     if mean <= 0:
         return 0.0
+    if not mean < _LARGEST:
+        return math.inf
     # A hair of leeway, so that a share that is met exactly is not missed by rounding.
     wanted = share * (1 - 64 * 2.0**-52)
     high = max(1.0, math.ceil(mean))

@@ -36,7 +36,7 @@ def test_c3_of_its_authors_sums_the_point_itself() -> None:
 
     def c2(i: int) -> float:
         window = np.array(series.counts[i - 9 : i - 2], float)
-        return float((series.counts[i] - window.mean()) / window.std(ddof=1))  # type: ignore[operator]
+        return float((series.counts[i] - window.mean()) / window.std(ddof=1))
 
     found = ears.judge(series, ears.Options(method="C3", own=True), [11])[0]
     assert found.score == pytest.approx(sum(max(0.0, c2(i) - 1) for i in (9, 10, 11)))
@@ -96,4 +96,4 @@ def test_thresholds_scale_with_counts_and_exposure(
 def test_options_out_of_their_domain() -> None:
     for options in ({"method": "C4"}, {"baseline": 2}, {"minSigma": -1.0}, {"alpha": 0.0}):
         with pytest.raises(InvalidSettings):
-            ears.Options(**options)  # type: ignore[arg-type]
+            ears.Options(**options)

@@ -86,3 +86,9 @@ def test_after_weeks_without_any_case_a_few_are_an_alarm_and_one_is_not_after_a_
     assert limits.quiet(1, 300, 1, 0.01).upper == 0
     # Jeffreys: P(at least one) after n weeks is 1 - sqrt(n / (n + 1)).
     assert limits.quiet(1, 10, 1, 0.01).p_value == pytest.approx(1 - math.sqrt(10 / 11))
+
+
+def test_means_beyond_what_floats_count_have_no_quantile() -> None:
+    assert chance.quantile(0.99, 1e20, 1.5) == math.inf
+    assert chance.quantile(0.99, 1e9, 1.0) == pytest.approx(1e9, rel=1e-3)
+    assert limits.counted(3, 2.0, 1e6, 1.2, 0.01, "muan").upper == math.inf

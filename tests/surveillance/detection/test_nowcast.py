@@ -18,14 +18,14 @@ from stream.surveillance.detection.triangle import Triangle
 START = date(2026, 1, 5)
 
 
-def triangle(whole: np.ndarray, step: Step = Step.DAY) -> Triangle:  # type: ignore[type-arg]
+def triangle(whole: np.ndarray, step: Step = Step.DAY) -> Triangle:
     """What is known of complete rows when the last begins its delays."""
     n = len(whole)
     rows = tuple(tuple(int(count) if i + d < n else None for d, count in enumerate(row)) for i, row in enumerate(whole))
     return Triangle(START, rows, step)
 
 
-def arrivals(mean: float, n: int = 80, longest: int = 20, seed: int = 1, weekends: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
+def arrivals(mean: float, n: int = 80, longest: int = 20, seed: int = 1, weekends: float = 1.0) -> np.ndarray:
     """Counts by delay, geometric delays; fewer arrive at weekends."""
     rng = np.random.default_rng(seed)
     delay = np.arange(longest + 1)
@@ -136,7 +136,7 @@ def test_a_triangle_that_is_none(rows: tuple[tuple[int | None, ...], ...]) -> No
 def test_options_out_of_their_domain() -> None:
     for options in ({"m": 0}, {"alpha": 1.0}, {"draws": 3}, {"shrink": -1.0}):
         with pytest.raises(InvalidSettings):
-            nowcast.Options(**options)  # type: ignore[arg-type]
+            nowcast.Options(**options)
 
 
 def test_the_share_registered_knows_of_holidays() -> None:
