@@ -21,6 +21,8 @@ from stream.errors import EmptyCertificate, InvalidCertificate, OversizedText
 
 _STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64")
 ID_MAX = 128
+AGE_MAX = 200_000
+"""Largest number of an age, whatever its unit: 547 years in days, 138 days in minutes."""
 _TAG_BYTES = 16
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -103,7 +105,7 @@ class Age:
     """Age at death in its own unit."""
 
     __pydantic_config__ = _STRICT
-    value: Annotated[int, Field(ge=0, le=200_000)]
+    value: Annotated[int, Field(ge=0, le=AGE_MAX)]
     unit: AgeUnit = AgeUnit.YEARS
 
     @property

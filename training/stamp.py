@@ -40,7 +40,9 @@ def stamp(folder: Path) -> None:
     if _STAMP.search(text):
         text = _STAMP.sub(line, text)
     else:
-        text = text.replace("instance_group", f"# Hash of the version's files (training/stamp.py).\n{line}\ninstance_group", 1)
+        text = text.replace(
+            "instance_group", f"# Hash of the version's files (training/stamp.py).\n{line}\ninstance_group", 1
+        )
     config.write_text(text, encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ from datetime import datetime
 
 import stream
 from stream import underlying as selection
-from stream.certificate import Age, AgeUnit, Certificate, Sealed, Status, certificate_record, read_certificate
+from stream.certificate import AGE_MAX, Age, AgeUnit, Certificate, Sealed, Status, certificate_record, read_certificate
 from stream.coder import confidence, expressions, rules
 from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
@@ -383,7 +383,11 @@ class Core:
 
 
 def _age(certificate: Certificate) -> Age | None:
-    """Age at death as stated, else in days from the dates: who counts deaths by age has the record alone."""
-    if certificate.age is not None or certificate.age_days is None:
+    """Age at death as stated, else in days from the dates: who counts deaths by age has the record alone.
+
+    Dates that are centuries apart tell no age: readers of the record would refuse it.
+    """
+    days = certificate.age_days
+    if certificate.age is not None or days is None or days > AGE_MAX:
         return certificate.age
-    return Age(int(certificate.age_days), AgeUnit.DAYS)
+    return Age(int(days), AgeUnit.DAYS)

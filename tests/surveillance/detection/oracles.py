@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from shared import shared
+
 from stream.surveillance.detection.series import Series
 from stream.surveillance.detection.verdict import Verdict
-from tests.shared import shared
 
 
 def rows(name: str) -> list[dict[str, str]]:

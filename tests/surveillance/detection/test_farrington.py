@@ -13,7 +13,8 @@ from stream.surveillance.detection import farrington, flexible
 from stream.surveillance.detection.reference import Reference, reference
 from stream.surveillance.detection.series import Period, Series, Step
 from stream.surveillance.detection.verdict import Reason, Verdict
-from tests.surveillance.detection import made
+
+from . import made
 
 LAST = made.WEEKS - 1
 NOUFAILY = flexible.NOUFAILY

@@ -16,7 +16,8 @@ from stream.surveillance.detection import flexible, methods
 from stream.surveillance.detection.reference import Reference, reference
 from stream.surveillance.detection.series import Period, Series, Step
 from stream.surveillance.detection.verdict import Reason
-from tests.surveillance.detection import made
+
+from . import made
 
 LAST = made.WEEKS - 1
 SHORT = {"b": "2", "noPeriods": "3", "pastWeeksNotIncluded": "5"}

@@ -17,8 +17,9 @@ from stream.surveillance.detection.nowcast import lawless
 from stream.surveillance.detection.series import Series
 from stream.surveillance.detection.triangle import Triangle
 from stream.surveillance.detection.verdict import Reason
-from tests.surveillance.detection import oracles
-from tests.surveillance.detection.oracles import say
+
+from . import oracles
+from .oracles import say
 
 SALMONELLA = {"b": 4, "w": 3, "pastWeeksNotIncluded": 26, "noPeriods": 10, "pThresholdTrend": 1.0, "alpha": 0.1}
 MOMO = {"b": 5, "w": 3, "pastWeeksNotIncluded": 26, "noPeriods": 10, "alpha": 0.01}

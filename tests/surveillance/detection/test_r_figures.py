@@ -17,7 +17,8 @@ import pytest
 
 from stream.surveillance.detection import ears, farrington, flexible
 from stream.surveillance.detection.verdict import Verdict
-from tests.surveillance.detection import made
+
+from . import made
 
 WEEKS = range(407, 416)
 LEVELS = {"40": (40.0, 1.8), "2": (2.0, 1.3)}

@@ -16,7 +16,8 @@ from stream.coding import coded_json
 from stream.errors import InvalidSettings
 from stream.evaluation import gold
 from stream.surveillance.groups import load
-from tests.surveillance.groups.test_matcher import coded
+
+from .test_matcher import coded
 
 
 @pytest.fixture(autouse=True)
