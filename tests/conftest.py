@@ -42,3 +42,9 @@ def triton_server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(REPOSITORY / "model_repo", models, ignore=shutil.ignore_patterns("__pycache__"))
     with TritonServer(Settings(home=home, triton=Triton(model_repo=models))) as server:
         yield server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start real servers first: two files run at a time, and a long one that comes last runs alone."""
+    slow = {item.path for item in items if item.get_closest_marker("servers")}
+    items.sort(key=lambda item: item.path not in slow)

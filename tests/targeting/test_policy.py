@@ -66,7 +66,8 @@ def test_thresholds_fitted_to_another_promise_are_stale() -> None:
     policy = load(settings.policy, settings.thresholds)
     for asked in ("error: 0.04", "error: 0.05"):
         rules = read(BASE.replace("error: 0.05", asked))
-        changed = Policy(rules, policy.thresholds, "1+x")
+        undivided = policy.thresholds.model_copy(update={"division": ""})
+        changed = Policy(rules, undivided, "1+x")
         assert changed.stale(rules.strata[0]) is (asked != "error: 0.05")
     without = load(settings.policy, None)
     assert without.thresholds is thresholds.NONE and without.stale(without.rules.strata[-1])
