@@ -35,11 +35,12 @@ class Modality(StrEnum):
 
 
 class Method(StrEnum):
-    """Who proposed a code: the rules, the model, or both alike."""
+    """Who proposed a code: the rules, the model, both alike, or a person who chose it."""
 
     RULES = "RULES"
     MODEL = "MODEL"
     BOTH = "BOTH"
+    HUMAN = "HUMAN"
 
 
 class Assertion(StrEnum):
@@ -276,7 +277,11 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A coder's decision on one certificate version, as an event; an undo is a new one."""
+    """A coder's decision on one certificate version, as an event; an undo is a new one.
+
+    `result` is the whole record that it makes of the version, as the worker is to write it to `coded`: FINAL, or
+    PROVISIONAL where an undo gives the certificate back; None for a second opinion, which by itself changes nothing.
+    """
 
     decision_id: str
     kind: DecisionKind
@@ -294,6 +299,7 @@ class Correction:
     underlying_after: str | None = None
     blind: bool = False
     seconds: float = 0.0
+    result: CodedCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +396,8 @@ def read_dead_letter(value: Any) -> DeadLetter:
 def correction_record(correction: Correction) -> dict[str, Any]:
     """Avro mapping of a correction."""
     record: dict[str, Any] = _CORRECTION.dump_python(correction)
+    if record["result"] is not None:
+        record["result"] = ("causa.CodedCertificate", record["result"])
     return record
 
 
@@ -411,7 +419,7 @@ def read_change(value: Any) -> AutomationChange:
     return change
 
 
-def _rank(record: CodedCertificate) -> tuple[int, bool, bool, int, datetime, str]:
+def _rank(record: CodedCertificate) -> tuple[Any, ...]:
     """Order among the records of a certificate.
 
     Within a version a withdrawal stands above all, then a human result above a machine's. Among human results the
@@ -420,7 +428,8 @@ def _rank(record: CodedCertificate) -> tuple[int, bool, bool, int, datetime, str
     """
     human = record.modality is Modality.HUMAN
     withdrawn = record.status is CodedStatus.WITHDRAWN
-    return (record.version, withdrawn, human, record.revision, record.coded_at, record.content_hash)
+    moment = (record.coded_at, record.revision) if human else (record.revision, record.coded_at)
+    return (record.version, withdrawn, human, moment, record.content_hash)
 
 
 def supersedes(a: CodedCertificate, b: CodedCertificate) -> bool:

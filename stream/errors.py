@@ -8,6 +8,7 @@
     │   ├── UnknownSchema       the schema id is in no registry
     │   ├── BadAvro             the bytes do not decode under their schema
     │   ├── InvalidCertificate  a field is missing or out of its domain
+    │   ├── InvalidCorrection   a coder's decision that cannot be made a record of
     │   ├── EmptyCertificate    no text in Part I nor Part II
     │   ├── OversizedText       a line, or their number, is over the limits
     │   ├── SealedUnreadable    sealed text whose key is absent or that was tampered with
@@ -21,6 +22,7 @@
     │   ├── RegistryUnavailable the schema registry does not answer
     │   ├── BrokerUnavailable   Kafka does not answer
     │   ├── KeysUnavailable     the key store does not answer, or its keys do not open
+    │   ├── DatabaseUnavailable a service's database does not answer, or another transaction was in the way
     │   └── SkippedRecords      a partition was delivered with records missing: the process must start again
     └── SetupError              a person must act: one line and a hint on the screen, exit status 2
         ├── InvalidSettings     settings that contradict one another
@@ -79,6 +81,12 @@ class InvalidCertificate(InputError):
     """A field is missing, of the wrong type or outside its domain."""
 
     code = "INVALID_CERTIFICATE"
+
+
+class InvalidCorrection(InputError):
+    """A coder's decision lacks a field, or its result is not what it may make of the certificate version."""
+
+    code = "INVALID_CORRECTION"
 
 
 class EmptyCertificate(InputError):
@@ -164,6 +172,12 @@ class KeysUnavailable(InfrastructureError):
     """The key store does not answer, or the settings lack the key that its keys are wrapped under."""
 
     code = "KEYS_UNAVAILABLE"
+
+
+class DatabaseUnavailable(InfrastructureError):
+    """A service's database is away, refuses, is too slow, or another transaction was in the way."""
+
+    code = "DATABASE_UNAVAILABLE"
 
 
 class SkippedRecords(InfrastructureError):

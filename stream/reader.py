@@ -7,7 +7,7 @@ topics. What is built from them must not depend on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,9 @@ AT_ONCE = 500
 TRIES = 20
 """Looks for a topic that a young broker may not show yet."""
 
+Place = tuple[str, int]
+"""A topic's name and a partition."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -39,6 +42,19 @@ class Read:
     subject: str
     value: dict[str, Any]
     place: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that came together.
+
+    Attributes:
+        reads: those that decode.
+        next: offset behind them, by place; records that do not decode are counted over.
+    """
+
+    reads: tuple[Read, ...]
+    next: Mapping[Place, int]
 
 
 class Reader(Protocol):
@@ -69,6 +85,16 @@ class Reader(Protocol):
             InvalidSettings: the broker has no such topic.
         """
 
+    def batches(
+        self, subjects: Sequence[str], *, starts: Mapping[Place, int], follow: bool = False
+    ) -> AsyncGenerator[Batch]:
+        """The same as they come, from given offsets on; a place without one begins at its first record.
+
+        Raises:
+            BrokerUnavailable, RegistryUnavailable: a server does not answer.
+            InvalidSettings: the broker has no such topic, or one that ends before its offset.
+        """
+
 
 class KafkaReader:
     """Reads Kafka's topics, of committed transactions only; memory does not grow with their length.
@@ -87,20 +113,41 @@ class KafkaReader:
         self, subjects: Sequence[str], *, since: datetime | None = None, follow: bool = False
     ) -> AsyncGenerator[Read]:
         """See `Reader.read`."""
-        topics = subject_topics(self._settings)
-        wire = Wire(open_registry(self._settings.registry, topics))
+        wire = self._wire()
         found = records(self._settings, self._bootstrap, subjects, since=since, follow=follow, caught_up=self.caught_up)
         async with aclosing(found):
             async for subject, record in found:
-                try:
-                    # A registry that is asked over the network must not hold whatever else runs here.
-                    asked = wire.must_ask(record.value)
-                    decode = asyncio.to_thread(wire.decode, subject, record.value) if asked else None
-                    value = await decode if decode else wire.decode(subject, record.value)
-                except InputError:
-                    self.undecoded += 1
-                    continue
-                yield Read(subject, value, Origin(record.topic, record.partition, record.offset))
+                read = await self._decoded(wire, subject, record)
+                if read is not None:
+                    yield read
+
+    async def batches(
+        self, subjects: Sequence[str], *, starts: Mapping[Place, int], follow: bool = False
+    ) -> AsyncGenerator[Batch]:
+        """See `Reader.batches`."""
+        wire = self._wire()
+        found = fetches(
+            self._settings, self._bootstrap, subjects, starts=starts, follow=follow, caught_up=self.caught_up
+        )
+        async with aclosing(found):
+            async for fetched in found:
+                reads = [await self._decoded(wire, subject, record) for subject, record in fetched]
+                ends = {(record.topic, record.partition): record.offset + 1 for _, record in fetched}
+                yield Batch(tuple(read for read in reads if read is not None), ends)
+
+    def _wire(self) -> Wire:
+        return Wire(open_registry(self._settings.registry, subject_topics(self._settings)))
+
+    async def _decoded(self, wire: Wire, subject: str, record: Any) -> Read | None:
+        try:
+            # A registry that is asked over the network must not hold whatever else runs here.
+            asked = wire.must_ask(record.value)
+            decode = asyncio.to_thread(wire.decode, subject, record.value) if asked else None
+            value = await decode if decode else wire.decode(subject, record.value)
+        except InputError:
+            self.undecoded += 1
+            return None
+        return Read(subject, value, Origin(record.topic, record.partition, record.offset))
 
 
 class MemoryReader:
@@ -135,6 +182,32 @@ class MemoryReader:
             if self._written[position - 1].subject in subjects:
                 yield self._written[position - 1]
 
+    async def batches(
+        self, subjects: Sequence[str], *, starts: Mapping[Place, int], follow: bool = False
+    ) -> AsyncGenerator[Batch]:
+        """See `Reader.batches`; a batch holds at most `AT_ONCE` records."""
+        end, position = len(self._written), 0
+        while True:
+            if position >= end:
+                self.caught_up.set()
+                if not follow:
+                    return
+            if position == len(self._written):
+                self._more.clear()
+                await self._more.wait()
+            came = self._written[position : position + AT_ONCE]
+            position += len(came)
+            reads = [
+                read for read in came
+                if read.subject in subjects and read.place.offset >= starts.get(_place(read), 0)
+            ]  # fmt: skip
+            if reads:
+                yield Batch(tuple(reads), {_place(read): read.place.offset + 1 for read in reads})
+
+
+def _place(read: Read) -> Place:
+    return read.place.topic, read.place.partition
+
 
 async def records(
     settings: Settings,
@@ -146,7 +219,26 @@ async def records(
     follow: bool = False,
     caught_up: asyncio.Event | None = None,
 ) -> AsyncGenerator[tuple[str, Any]]:
-    """Records of some subjects as Kafka holds them, each with its subject.
+    """Records of some subjects as Kafka holds them, each with its subject: see `fetches`."""
+    found = fetches(settings, bootstrap, subjects, since=since, last=last, follow=follow, caught_up=caught_up)
+    async with aclosing(found):
+        async for fetched in found:
+            for subject, record in fetched:
+                yield subject, record
+
+
+async def fetches(
+    settings: Settings,
+    bootstrap: str,
+    subjects: Sequence[str],
+    *,
+    since: datetime | None = None,
+    last: int | None = None,
+    starts: Mapping[Place, int] | None = None,
+    follow: bool = False,
+    caught_up: asyncio.Event | None = None,
+) -> AsyncGenerator[list[tuple[str, Any]]]:
+    """Records of some subjects as they come from Kafka, each with its subject.
 
     Args:
         settings: names of topics, TLS and login.
@@ -154,12 +246,13 @@ async def records(
         subjects: topics by their role.
         since: leave out what was written before.
         last: begin so many records before the end of each partition; None begins at the first, or at `since`.
+        starts: begin there instead; places that it does not name begin at their first record.
         follow: wait for more at the end; else it stops at the ends as they are now.
         caught_up: set when those ends are reached.
 
     Raises:
         BrokerUnavailable: Kafka does not answer.
-        InvalidSettings: the broker has no such topic.
+        InvalidSettings: the broker has no such topic, or one that ends before its offset in `starts`.
     """
     names = {subject_topics(settings)[subject]: subject for subject in subjects}
     consumer = AIOKafkaConsumer(
@@ -171,7 +264,7 @@ async def records(
         parts = await _assigned(consumer, names)
         ends = await consumer.end_offsets(parts)
         left = set(parts)
-        for part, offset in (await _starts(consumer, parts, ends, since, last)).items():
+        for part, offset in (await _starts(consumer, parts, ends, since, last, starts or {})).items():
             consumer.seek(part, offset)
         while True:
             for part in [p for p in left if await consumer.position(p) >= ends[p]]:
@@ -184,10 +277,14 @@ async def records(
                 if not follow:
                     return
             fetched = await consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
-            for part, batch in fetched.items():
-                for record in batch:
-                    if follow or record.offset < ends[part]:
-                        yield names[part.topic], record
+            came = [
+                (names[part.topic], record)
+                for part, batch in fetched.items()
+                for record in batch
+                if follow or record.offset < ends[part]
+            ]
+            if came:
+                yield came
     except KafkaError as error:
         raise await kafka.refusal(kafka.client_options(settings, bootstrap), error) from None
     finally:
@@ -221,8 +318,17 @@ async def _starts(
     ends: dict[TopicPartition, int],
     since: datetime | None,
     last: int | None,
+    starts: Mapping[Place, int],
 ) -> dict[TopicPartition, int]:
     first = await consumer.beginning_offsets(parts)
+    if starts:
+        places = {part: starts.get((part.topic, part.partition), 0) for part in parts}
+        if made_anew := sorted({part.topic for part, offset in places.items() if offset > ends[part]}):
+            raise InvalidSettings(
+                f"topic {', '.join(made_anew)} ends before the offset kept for it: it was made anew",
+                hint="rebuild the database from the topic",
+            )
+        return {part: max(first[part], offset) for part, offset in places.items()}
     if last is not None:
         return {part: max(first[part], ends[part] - last) for part in parts}
     if since is None:

@@ -12,13 +12,13 @@ import ssl
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from stream.errors import InvalidSettings
 from stream.secrets import SecretFiles, secrets_of
+from stream.services import DatabaseUrl, Desk, Replay, Surveillance, Web
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -102,6 +102,7 @@ class Triton(BaseModel):
     underlying: str = "underlying"
     underlying_version: str = "1"
     deadline_s: float = Field(10.0, gt=0, description="gRPC deadline of one request, seconds")
+    priority: int = Field(0, ge=0, description="level in the model's queue, 1 first; 0 is the model's default level")
     model_repo: Path = REPOSITORY / "model_repo"
 
 
@@ -165,23 +166,13 @@ class Sealing(BaseModel):
 
     keks: dict[str, SecretStr] = Field({}, description="key-encryption keys: they wrap the certificates' own keys")
     kek: str = Field("", description="id of the one that wraps; empty with keks set means the first")
-    store: str = Field(
+    store: DatabaseUrl = Field(
         "", description="sqlite:///PATH or postgresql://USER@HOST/BASE, without a password; empty is a file in `home`"
     )
     store_password: SecretStr = SecretStr("")
     store_timeout_s: float = Field(5.0, gt=0)
     keys: dict[str, SecretStr] = {}
     active: str = Field("", description="id of the key of `keys` that seals where there is no key-encryption key")
-
-    @field_validator("store")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        address = urlsplit(value)
-        if value and not (value.startswith("sqlite:///") or (address.scheme == "postgresql" and address.hostname)):
-            raise ValueError("is neither sqlite:///PATH nor postgresql://USER@HOST/BASE")
-        if address.password or "password" in parse_qs(address.query):
-            raise ValueError("holds a password: it belongs in sealing.store_password")
-        return value
 
 
 class Settings(BaseSettings):
@@ -198,6 +189,10 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     limits: Limits = Limits()
     sealing: Sealing = Sealing()
+    surveillance: Surveillance = Surveillance()
+    desk: Desk = Desk()
+    web: Web = Web()
+    replay: Replay = Replay()
     audit_key: SecretStr = Field(
         SecretStr(""), description="key of the audit's draw; empty makes the draw predictable, fit for trials only"
     )

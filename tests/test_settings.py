@@ -40,6 +40,7 @@ OTHER = {
     "CAUSA_SEALING__KEYS": json.dumps({"a": "b"}), "CAUSA_SEALING__ACTIVE": "",
     "CAUSA_SEALING__KEKS": json.dumps({"a": "b"}), "CAUSA_SEALING__KEK": "", "CAUSA_SEALING__STORE": "sqlite:///keys",
     "CAUSA_KAFKA__BOOTSTRAP": "other:9092", "CAUSA_WORKER__DELIVERY": "at_least_once",
+    "CAUSA_WEB__LANGUAGE": "en",
 }  # fmt: skip
 
 
@@ -51,7 +52,9 @@ def changed(name: str, value: object) -> str:
         return str(not value).lower()
     if isinstance(value, int | float):
         return str(value + 1)
-    return "other"
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        return json.dumps({"a": "b"} if isinstance(value, dict) else ["other"])
+    return "sqlite:///other" if name.endswith("DATABASE__URL") else "other"
 
 
 @pytest.mark.parametrize(("name", "default"), list(leaves(Settings(_env_file=None))), ids=lambda v: str(v)[:40])

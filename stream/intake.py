@@ -1,0 +1,153 @@
+"""Topics into a database, each record once: what is made of a batch and the offsets behind it are one transaction.
+
+Offsets move by compare-and-set. Of two processes on one database one is first with each batch; the other finds the
+offsets moved, throws its batch away and goes on from there. So a second process may stand by, and a kill at any moment
+leaves either all of a batch or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection, Engine
+
+from stream.database import prepare, reading, writing
+from stream.errors import CausaError, InfrastructureError
+from stream.reader import Batch, Place, Read, Reader
+
+log = structlog.get_logger("causa.intake")
+AGAIN_S = 1.0
+"""First wait after a fault; it doubles with each one that follows, up to `MOST_S`."""
+MOST_S = 30.0
+
+TABLES = sa.MetaData()
+OFFSETS = sa.Table(
+    "causa_offsets", TABLES,
+    sa.Column("service", sa.String(40), primary_key=True),
+    sa.Column("topic", sa.String(249), primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True),
+    sa.Column("next", sa.BigInteger, nullable=False),
+)  # fmt: skip
+
+Fold = Callable[[Connection, Sequence[Read]], None]
+"""What a service makes of records, in the transaction that moves the offsets; it may be called again with the same
+records after a transaction that was taken back."""
+
+
+class Overtaken(InfrastructureError):
+    """Another process moved the offsets meanwhile."""
+
+    code = "OVERTAKEN"
+
+
+def positions(connection: Connection, service: str) -> dict[Place, int]:
+    """Offset of the next record of each place that a service has read of."""
+    chosen = sa.select(OFFSETS.c.topic, OFFSETS.c.partition, OFFSETS.c.next).where(OFFSETS.c.service == service)
+    return {(topic, partition): offset for topic, partition, offset in connection.execute(chosen)}
+
+
+def forget(connection: Connection, service: str) -> None:
+    """Begin at the first records again; what was made of them is the caller's to delete, in the same transaction."""
+    connection.execute(sa.delete(OFFSETS).where(OFFSETS.c.service == service))
+
+
+class Intake:
+    """Reads topics into a database.
+
+    Args:
+        engine: the database.
+        service: whose offsets they are.
+        subjects: topics by their role.
+        fold: what is made of the records.
+
+    Attributes:
+        caught_up: set once all that was there when reading began is in the database.
+        folded: records so far.
+    """
+
+    def __init__(self, engine: Engine, service: str, subjects: Sequence[str], fold: Fold) -> None:
+        prepare(engine, TABLES, service="intake", version=1)
+        self._engine, self._service, self._subjects, self._fold = engine, service, tuple(subjects), fold
+        self.caught_up = asyncio.Event()
+        self.folded = 0
+
+    async def run(self, open_reader: Callable[[], Reader], *, follow: bool = False) -> None:
+        """Read from the kept offsets to the ends as they are now, or for ever.
+
+        With `follow`, a fault of Kafka, registry or database is waited for; otherwise it is raised.
+
+        Args:
+            open_reader: makes a reader; a new one after each fault.
+            follow: wait for more at the end.
+
+        Raises:
+            InfrastructureError: a server is away, and `follow` is off.
+            InvalidSettings: a topic is missing, or was made anew.
+        """
+        wait = AGAIN_S
+        while True:
+            before = self.folded
+            try:
+                return await self._read(open_reader(), follow)
+            except Overtaken:
+                log.info("another process reads into this database too", service=self._service)
+            except InfrastructureError as error:
+                if not follow:
+                    raise
+                log.warning("reading is interrupted", service=self._service, code=error.code, wait_s=wait)
+            wait = AGAIN_S if self.folded > before else min(MOST_S, wait * 2)
+            await asyncio.sleep(wait)
+
+    async def _read(self, reader: Reader, follow: bool) -> None:
+        kept = await asyncio.to_thread(self._kept)
+        watch = asyncio.create_task(self._caught_up(reader))
+        try:
+            async with aclosing(reader.batches(self._subjects, starts=kept, follow=follow)) as batches:
+                async for batch in batches:
+                    await asyncio.to_thread(self._put, batch, kept)
+                    kept |= batch.next
+                    self.folded += len(batch.reads)
+            self.caught_up.set()
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+
+    async def _caught_up(self, reader: Reader) -> None:
+        """A topic that has nothing new brings no batch that could tell."""
+        await reader.caught_up.wait()
+        self.caught_up.set()
+
+    def _kept(self) -> dict[Place, int]:
+        with reading(self._engine) as connection:
+            return positions(connection, self._service)
+
+    def _put(self, batch: Batch, kept: Mapping[Place, int]) -> None:
+        with writing(self._engine) as connection:
+            for place, offset in batch.next.items():
+                self._move(connection, place, kept.get(place), offset)
+            try:
+                self._fold(connection, batch.reads)
+            except CausaError:
+                raise
+            except Exception:
+                places = [f"{topic}-{partition}:{offset}" for (topic, partition), offset in batch.next.items()]
+                log.error("records cannot be folded", service=self._service, before=places)  # noqa: TRY400 - no record
+                raise
+
+    def _move(self, connection: Connection, place: Place, was: int | None, offset: int) -> None:
+        key = {"service": self._service, "topic": place[0], "partition": place[1]}
+        if was is None:
+            try:
+                with connection.begin_nested():
+                    connection.execute(OFFSETS.insert().values(**key, next=offset))
+            except sa.exc.IntegrityError:
+                raise Overtaken(f"offsets of {self._service}") from None
+            return
+        same = sa.and_(*(OFFSETS.c[name] == value for name, value in key.items()), OFFSETS.c.next == was)
+        if connection.execute(OFFSETS.update().where(same).values(next=offset)).rowcount != 1:
+            raise Overtaken(f"offsets of {self._service}")
