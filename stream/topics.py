@@ -98,6 +98,16 @@ async def missing(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list
     return [t.name for t in topics if t.name not in existing]
 
 
+async def partitions(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
+    """Number of partitions of each topic, as the broker has it.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer.
+    """
+    async with connected(options) as admin:
+        return {d["topic"]: len(d["partitions"]) for d in await admin.describe_topics(list(names))}
+
+
 async def check(options: Mapping[str, Any], topics: tuple[Topic, ...]) -> list[str]:
     """Differences between the declaration and the broker, one sentence each; empty when all is as declared.
 

@@ -46,6 +46,7 @@ from stream.coding import (
 )
 from stream.errors import CausaError, CoreFailed, InfrastructureError, InputError
 from stream.nomenclature import icd10
+from stream.pipeline.folding import correction_of, folded
 from stream.pipeline.lines import Lines, causes_of, without_nothing
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
 from stream.pipeline.record import Decision, Incoming, Outgoing, Received, place
@@ -184,6 +185,27 @@ class Core:
             error = CoreFailed.of(fault)
         assert error is not None
         return self._reject(received, error, now, keyring or self._keyring)
+
+    def fold(self, incoming: Incoming) -> Decision | Received:
+        """The record of a coder's decision; a decision at fault comes back as received, for `prepare` to reject.
+
+        Raises:
+            RegistryUnavailable: the schema cannot be asked for just now.
+        """
+        assert self._wire is not None
+        try:
+            correction = correction_of(self._wire.decode("corrections", incoming.value))
+            coded = folded(correction, incoming.key, incoming.origin, self._nomenclature)
+            if coded is None:
+                return Decision(incoming, ())
+            value = self._encode("coded", coded_record(coded))
+            return Decision(incoming, (Outgoing("coded", incoming.key, value),), coded)
+        except InputError as error:
+            return Received(incoming, None, error)
+        except InfrastructureError:
+            raise
+        except Exception as fault:
+            return Received(incoming, None, CoreFailed.of(fault))
 
     def must_ask(self, incoming: Incoming) -> bool:
         """Whether receiving a record would ask the schema registry, and so had better not be done on an event loop."""

@@ -1,7 +1,8 @@
-"""The Faust worker: a raw topic of certificates, micro-batches, and offsets that move behind the results.
+"""The worker: raw topics of certificates and of coders' decisions in, micro-batches, results and offsets out together.
 
 Faust assigns partitions and delivers; it never decodes (a codec's error would acknowledge the record), and `noack_take`
-is its only batching that does not acknowledge on an exception. The rest is in `flow`, `batch` and `outbox`.
+is its only batching that does not acknowledge on an exception. `flow` keeps the order, `batch` codes certificates,
+`folding` makes records of decisions, `courier` brings them to the broker with the offsets.
 """
 
 from __future__ import annotations
@@ -19,21 +20,15 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, NoReturn
 
-import faust
 import structlog
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.types import EventT
-from mode.threads import ServiceThread
 
 from stream import kafka, metrics, tracing
 from stream import topics as declared_topics
 from stream.automation import KafkaChanges, Trust
 from stream.coder.model import CANARY, TritonModel, by_length
-from stream.coding import Origin
 from stream.errors import InvalidSettings
 from stream.health import Health
 from stream.pipeline.core import Core
-from stream.pipeline.record import Incoming
 from stream.registry import open_registry
 from stream.sealing.vault import open_vault
 from stream.settings import Settings
@@ -44,7 +39,9 @@ from stream.wire import Wire
 from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
 from stream.worker.courier import AtLeastOnce, Courier, ExactlyOnce
+from stream.worker.faust_app import acknowledge, incoming, make_app
 from stream.worker.flow import Flow
+from stream.worker.folding import ByTopic, Folder
 from stream.worker.lag import KafkaLag
 from stream.worker.observer import CONDITIONS, Observer, Watched
 from stream.worker.outbox import KafkaOutbox
@@ -59,6 +56,8 @@ TOLD_EVERY = 60
 """Polls between two words about a model that is not served: half a minute."""
 LAST_RESORT_S = 3.0
 BLOCKED_S = 0.5
+INPUTS = ("certificates", "corrections")
+"""Subjects that the worker reads; their topics have as many partitions, and those of one number share a lane."""
 
 
 class Worker:
@@ -74,49 +73,58 @@ class Worker:
         self._settings = settings
         topics = subject_topics(settings)
         wire = Wire(open_registry(settings.registry, topics))
-        wire.warm(("certificates", "coded", "manual", "dead-letters", "automation"))
+        wire.warm((*INPUTS, "coded", "manual", "dead-letters", "automation"))
         self._core = core = Core(wire, settings)
         # Lexicon and tables live as long as the process: half a million objects that no collection need look at again.
         gc.collect()
         gc.freeze()
         options = settings.worker
         self._models = (TritonModel(triton, settings.triton), TritonRanker(triton, settings.triton))
-        self._version = " ".join(model.version for model in self._models)
         self._address = triton
         coder = Guarded(self._models[0], options, CANARY, by_length)
         ranker = Guarded(self._models[1], options, ranking.CANARY, ranking.by_size)
         self._breakers: tuple[BreakerModel[Any, Any], ...] = (coder.breaker, ranker.breaker)
         self._options = kafka.client_options(settings, bootstrap)
-        self._courier = _courier(settings, topics, self._options)
+        self._inputs = tuple(topics[subject] for subject in INPUTS)
+        self._courier = _courier(settings, self._inputs, topics, self._options)
         self._strata = [s.name for s in policy.load(settings.policy, settings.thresholds).rules.strata]
         changes = KafkaChanges(wire, topics["automation"], self._options)
         self._trust = TrustKeeper(changes, self._strata, self._trusted)
         self._vault = open_vault(settings)
-        processor = BatchProcessor(core, coder.asker(), ranker.asker(), keys=self._vault)
+        certificates, corrections = self._inputs
+        processor = ByTopic({
+            certificates: BatchProcessor(core, coder.asker(), ranker.asker(), keys=self._vault),
+            corrections: Folder(core, keys=self._vault),
+        })  # fmt: skip
         self._flow = Flow(processor, self._courier, options.in_flight)
-        self._app = faust_app(settings, bootstrap)
-        # Without acknowledgements Faust commits nothing: offsets move inside the transactions.
-        source = self._app.topic(
-            topics["certificates"], value_type=bytes, value_serializer="raw", key_serializer="raw",
-            acks=options.delivery == "at_least_once",
-        )  # fmt: skip
-        self._observer = self._observing(topics, settings)
+        self._observer = self._observing()
+        self._app = make_app(settings, bootstrap)
         self._app.on_partitions_assigned.connect(self._assigned)
         self._app.on_partitions_revoked.connect(self._revoked)
-        self._app.agent(source, concurrency=1, name="coder")(self._code)
+        for name, topic in zip(("coder", "folder"), self._inputs, strict=True):
+            # Without acknowledgements Faust commits nothing: offsets move inside the transactions.
+            source = self._app.topic(
+                topic, value_type=bytes, value_serializer="raw", key_serializer="raw",
+                acks=options.delivery == "at_least_once",
+            )  # fmt: skip
+            self._app.agent(source, concurrency=1, name=name)(self._take)
 
     def _trusted(self, trust: Trust) -> None:
         """From the next certificate on."""
         self._core.automation = trust.over(self._strata)
 
-    def _observing(self, topics: Mapping[str, str], settings: Settings) -> Observer:
+    def _observing(self) -> Observer:
+        settings = self._settings
         declared = [topic.name for topic in declared_topics.declared(settings)]
         watched = [
             Watched(condition, model, breaker)
             for condition, model, breaker in zip(("coder", "ranker"), self._models, self._breakers, strict=True)
         ]
-        lag = KafkaLag((topics["certificates"],), declared, settings.worker.group, self._options)
+        lag = KafkaLag(self._inputs, declared, settings.worker.group, self._options)
         return Observer(Health(CONDITIONS), watched, lag, self._versions, keys=self._vault)
+
+    def _served(self) -> str:
+        return " ".join(model.version for model in self._models)
 
     def _versions(self) -> dict[str, str]:
         """Of all that could change an answer, as they are now."""
@@ -131,11 +139,11 @@ class Worker:
         self._courier.lose({place.partition for place in revoked})
         self._observer.revoked((place.topic, place.partition) for place in revoked)
 
-    async def _code(self, stream: Any) -> None:
-        """The agent: batches of raw events into the flow."""
+    async def _take(self, stream: Any) -> None:
+        """An agent: batches of raw events into the flow."""
         options = self._settings.worker
         async for events in stream.noack_take(options.batch_max, within=options.batch_wait_s):
-            await self._flow.put([_incoming(event) for event in events], partial(_acknowledge, events))
+            await self._flow.put([incoming(event) for event in events], partial(acknowledge, events))
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered).
@@ -155,7 +163,7 @@ class Worker:
         stop = asyncio.create_task(stopping.wait())
         if not self._settings.audit_key.get_secret_value():
             log.warning("the audit's key is empty: whoever knows the ids can tell what is drawn")
-        log.info("worker starting", group=self._settings.worker.group, model=self._version)
+        log.info("worker starting", group=self._settings.worker.group, model=self._served())
         prepared = asyncio.create_task(self._prepare())
         await asyncio.wait({stop, prepared}, return_when=asyncio.FIRST_COMPLETED)
         if not prepared.done():
@@ -181,6 +189,10 @@ class Worker:
         absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
         if absent:
             raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
+        numbers = await declared_topics.partitions(self._options, self._inputs)
+        if len(set(numbers.values())) > 1:
+            told = ", ".join(f"{topic} has {number}" for topic, number in numbers.items())
+            raise InvalidSettings(f"the worker's topics differ in their partitions: {told}", hint="causa topics check")
         # Before the group is joined: no certificate is coded by a worker that does not know how far it is trusted.
         await self._trust.start()
         self._observer.health.tell("trust")
@@ -201,7 +213,7 @@ class Worker:
     async def _join(self) -> None:
         """Join the group and stay until the app ends by itself."""
         await self._app.start()
-        log.info("worker started", group=self._settings.worker.group, model=self._version)
+        log.info("worker started", group=self._settings.worker.group, model=self._served())
         await self._app.wait_until_stopped()
 
     async def _close(self, status: int) -> None:
@@ -229,11 +241,13 @@ class Worker:
         blocked.cancel()
 
 
-def _courier(settings: Settings, topics: Mapping[str, str], options: Mapping[str, Any]) -> Courier:
+def _courier(
+    settings: Settings, inputs: Sequence[str], topics: Mapping[str, str], options: Mapping[str, Any]
+) -> Courier:
     """How results go out, as the settings say."""
     if settings.worker.delivery == "at_least_once":
         return AtLeastOnce(KafkaOutbox(topics, options))
-    group, inputs = settings.worker.group, (topics["certificates"],)
+    group = settings.worker.group
     return ExactlyOnce(lambda partition: KafkaTransactions(inputs, partition, group, topics, options))
 
 
@@ -250,80 +264,3 @@ def _leave_blocked(status: int) -> None:
     log.warning("a connection did not close in time")
     log.info("worker stopped", state="blocked")
     leave(status)
-
-
-def _thread_crashed(_self: Any, _message: str, *_args: Any, **_options: Any) -> None:
-    log.error("a thread of Faust died", exc_info=sys.exc_info())
-
-
-# Its own prints message and traceback past every log.
-ServiceThread.on_crash = _thread_crashed
-
-
-def _reading_committed(consumer: Any, transport: Any) -> Any:
-    made = _consumer(consumer, transport)
-    made._isolation_level = "read_committed"
-    return made
-
-
-# Faust reads what was not committed too, unless it keeps its own transactions: a producer's record that it took back
-# would be coded all the same.
-_consumer = AIOKafkaConsumerThread._create_worker_consumer
-AIOKafkaConsumerThread._create_worker_consumer = _reading_committed
-
-
-def faust_app(settings: Settings, bootstrap: str) -> faust.App:
-    """The Faust app, with every default that matters said aloud (notes in docs/streaming.md).
-
-    Raises:
-        InvalidSettings: TLS files that cannot be read, or a `home` that cannot be written.
-    """
-    options = settings.worker
-    home = settings.root / "faust"
-    try:
-        home.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
-    except OSError as error:
-        raise InvalidSettings(f"home cannot be written: {error.strerror}", hint="set CAUSA_HOME") from None
-    tls, sasl = settings.kafka.tls.context(), settings.kafka.sasl
-    credentials: Any = None
-    if sasl.mechanism:
-        credentials = faust.SASLCredentials(
-            username=sasl.username, password=sasl.password.get_secret_value(), ssl_context=tls, mechanism=sasl.mechanism
-        )
-    elif tls is not None:
-        credentials = faust.SSLCredentials(context=tls)
-    return faust.App(
-        options.group,
-        broker=[f"kafka://{address.strip()}" for address in bootstrap.split(",")],
-        broker_credentials=credentials,
-        store="memory://",
-        datadir=str(home),
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        # There are no tables: without this Faust assigns partitions by its own rules, which may leave a worker none.
-        table_standby_replicas=0,
-        consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=options.instance or None,
-        broker_session_timeout=options.session_timeout_s,
-        broker_heartbeat_interval=max(1.0, options.session_timeout_s / 4),
-        broker_rebalance_timeout=max(options.session_timeout_s, 20.0),
-        broker_commit_interval=1.0,
-        broker_max_poll_records=max(256, options.batch_max * 4),
-        stream_buffer_maxsize=max(256, options.batch_max * options.in_flight),
-        # A held batch must not hold a rebalance: what is in flight then is coded again by the next owner.
-        stream_wait_empty=False,
-        worker_redirect_stdouts=False,
-    )
-
-
-def _incoming(event: EventT[Any]) -> Incoming:
-    message = event.message
-    origin = Origin(message.topic, message.partition, message.offset)
-    return Incoming(message.value, message.key, origin, tracing.received(message.headers))
-
-
-def _acknowledge(events: Sequence[EventT[Any]]) -> None:
-    """In order of arrival: Faust commits up to the first gap, and there must be none behind us."""
-    for event in events:
-        event.ack()

@@ -18,11 +18,11 @@ import structlog
 from stream.errors import InfrastructureError, ModelRejected
 from stream.settings import Worker
 from stream.triton import A, Model
+from stream.worker.holding import HOLD_S
 from stream.worker.stages import BreakerModel, CachedModel, K, MeasuredModel, Rarely, RetryingModel, SplitModel
 
 log = structlog.get_logger("causa.batch")
 T = TypeVar("T")
-HOLD_S = 1.0
 STRIKES = 3
 
 

@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Protocol
-
-import structlog
+from functools import partial
 
 from stream import failpoints, metrics, tracing
 from stream.certificate import utc_now
 from stream.coder.model import LineAnswer, LineRequest
-from stream.errors import InfrastructureError, ModelRejected
+from stream.errors import ModelRejected
 from stream.pipeline.core import Core, Prepared, Worded
 from stream.pipeline.record import Decision, Incoming, Received
 from stream.sealing import Keyring
 from stream.underlying.ranking import Ranked
 from stream.underlying.request import RankRequest
-from stream.worker.asking import HOLD_S, Asker
-from stream.worker.stages import Rarely
-
-log = structlog.get_logger("causa.batch")
-
-
-class Keys(Protocol):
-    """What a batch needs of a key store (`stream.sealing.vault`)."""
-
-    async def keyring(self, owners: Collection[str]) -> Keyring:
-        """The keys of some owners, made where there are none.
-
-        Raises:
-            KeysUnavailable: none can be had now.
-        """
+from stream.worker.asking import Asker
+from stream.worker.holding import HOLD_S, Keys, Patience
 
 
 class BatchProcessor:
@@ -62,8 +47,7 @@ class BatchProcessor:
         self._core, self._coder, self._ranker = core, coder, ranker
         self._keys = keys
         self._clock = clock
-        self._hold_s = hold_s
-        self._rarely = Rarely()
+        self._patience = Patience(hold_s)
 
     async def process(self, batch: Sequence[Incoming]) -> list[Decision]:
         """Decisions in the batch's order, one for each record. Never raises for a record or a server at fault."""
@@ -115,27 +99,18 @@ class BatchProcessor:
         return self._core.reject(item, error, self._clock())
 
     async def _receive(self, incoming: Incoming) -> Received:
-        while True:
-            try:
-                if self._core.must_ask(incoming):
-                    return await asyncio.to_thread(self._core.receive, incoming)
-                return self._core.receive(incoming)
-            except InfrastructureError as error:
-                if self._rarely.due(error.code):
-                    log.warning("held: a schema cannot be asked for", code=error.code, reason=error.message)
-                await asyncio.sleep(self._hold_s)
+        async def receive() -> Received:
+            if self._core.must_ask(incoming):
+                return await asyncio.to_thread(self._core.receive, incoming)
+            return self._core.receive(incoming)
+
+        return await self._patience.until_done(receive, "a schema cannot be asked for")
 
     async def _keyring(self, received: Sequence[Received]) -> Keyring | None:
         if self._keys is None:
             return None
-        owners = {record.owner for record in received}
-        while True:
-            try:
-                return await self._keys.keyring(owners)
-            except InfrastructureError as error:
-                if self._rarely.due(error.code):
-                    log.warning("held: the certificates' keys cannot be had", code=error.code, reason=error.message)
-                await asyncio.sleep(self._hold_s)
+        asked = partial(self._keys.keyring, {record.owner for record in received})
+        return await self._patience.until_done(asked, "the certificates' keys cannot be had")
 
 
 @contextmanager

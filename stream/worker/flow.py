@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from stream import failpoints, metrics, tracing
 from stream.certificate import utc_now
+from stream.coding import Modality
 from stream.pipeline.record import Decision, Incoming
-from stream.worker.batch import BatchProcessor
 from stream.worker.courier import Courier, Parcel
+from stream.worker.folding import Processor
 
 Acknowledge = Callable[[], None]
 
@@ -42,12 +43,12 @@ class Flow:
     """Takes batches in, gives results out in order.
 
     Args:
-        processor: codes a batch.
+        processor: makes decisions of a batch.
         courier: brings results to the broker.
         in_flight: most batches under way.
     """
 
-    def __init__(self, processor: BatchProcessor, courier: Courier, in_flight: int) -> None:
+    def __init__(self, processor: Processor, courier: Courier, in_flight: int) -> None:
         self._processor = processor
         self._courier = courier
         self._slots = asyncio.Semaphore(in_flight)
@@ -152,7 +153,8 @@ def _count(decisions: Sequence[Decision]) -> None:
         if decision.coded is not None:
             route, received = decision.coded.targeting.route, decision.coded.received_at
             metrics.CODED.labels(route, decision.coded.modality).inc()
-            if received is not None:
+            # How long a person took is the desk's to tell.
+            if received is not None and decision.coded.modality is not Modality.HUMAN:
                 _waited((now - received).total_seconds(), route)
             for reason in decision.coded.targeting.reasons:
                 metrics.REASONS.labels(reason).inc()
