@@ -1,9 +1,10 @@
 """Asking a model for a micro-batch, whatever goes wrong: what lasts holds the batch, what one certificate causes is its own.
 
 Infrastructure faults hold the batch for as long as they last. A batch that keeps failing while a canary succeeds is
-halved until the certificate at fault stands alone. When that one fails again and again, the canary succeeding each time,
-it is given up: once would not do, for a server that comes back between the last try of an innocent certificate and the
-canary looks the same.
+halved until the certificate at fault stands alone; its parts are asked for without retries, for the canary has shown that
+the server is sound, and whoever shares the stream waits meanwhile. When that one fails again and again, the canary
+succeeding each time, it is given up: once would not do, for a server that comes back between the last try of an innocent
+certificate and the canary looks the same.
 """
 
 from __future__ import annotations
@@ -63,13 +64,14 @@ class Asker(Generic[K, A]):
 
     Args:
         model: the model with its stages around it.
-        plain: the model without retries, to be asked for the canary when a batch keeps failing.
+        plain: the model without retries: asked for the canary when a batch keeps failing, and for its parts.
         canary: a request that every sound model answers.
-        hold_s: wait between two tries while the infrastructure is down, seconds.
+        hold_s: wait between two tries while the infrastructure is down, and between the strikes of one certificate,
+            seconds.
     """
 
     def __init__(self, model: Model[K, A], plain: Model[K, A], canary: K, hold_s: float = HOLD_S) -> None:
-        self._model, self._plain, self._canary, self._hold_s = model, plain, canary, hold_s
+        self._model, self._plain, self._canary, self._hold_s = model, SplitModel(plain), canary, hold_s
         self._rarely = Rarely()
 
     @property
@@ -79,16 +81,16 @@ class Asker(Generic[K, A]):
 
     async def ask(self, items: Sequence[T], requests: Callable[[T], Sequence[K]]) -> Answered[K, A]:
         """Answers to all requests of some items. Never raises for a server or an item at fault."""
-        return await self._ask(list(enumerate(map(requests, items))))
+        return await self._ask(list(enumerate(map(requests, items))), self._model)
 
-    async def _ask(self, items: Sequence[tuple[int, Sequence[K]]]) -> Answered[K, A]:
+    async def _ask(self, items: Sequence[tuple[int, Sequence[K]]], model: Model[K, A]) -> Answered[K, A]:
         wanted = [request for _, requests in items for request in requests]
         if not wanted:
             return Answered({}, frozenset())
         strikes = 0
         while True:
             try:
-                answers = await self._model.ask(wanted)
+                answers = await model.ask(wanted)
                 return Answered(dict(zip(wanted, answers, strict=True)), frozenset())
             except InfrastructureError as error:
                 if not await self._canary_lives():
@@ -105,11 +107,12 @@ class Asker(Generic[K, A]):
             if len(items) == 1:
                 strikes += 1
                 if strikes < STRIKES:
+                    await asyncio.sleep(self._hold_s)
                     continue
                 log.error("the model rejects one certificate", code=ModelRejected.code)
                 return Answered({}, frozenset({items[0][0]}))
             middle = len(items) // 2
-            left, right = await self._ask(items[:middle]), await self._ask(items[middle:])
+            left, right = await self._ask(items[:middle], self._plain), await self._ask(items[middle:], self._plain)
             return Answered({**left.answers, **right.answers}, left.rejected | right.rejected)
 
     async def _canary_lives(self) -> bool:
