@@ -16,52 +16,16 @@ from rich.console import Console
 
 import stream
 from stream import log
-from stream.cli import (
-    automation,
-    calibrate,
-    code,
-    demo,
-    evaluate,
-    groups,
-    keys,
-    publish,
-    quality,
-    schemas,
-    servers,
-    tail,
-    target,
-    topics,
-    train,
-    underlying,
-    worker,
-)
+from stream.cli.commands import Group
 from stream.errors import CausaError, InfrastructureError, SetupError
 
 app = typer.Typer(
+    cls=Group,
     help="Codes causes of death from French certificates, as a stream of events.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback with locals would show certificates
     add_completion=False,
 )
-app.command("up")(servers.up)
-app.command("down")(servers.down)
-app.command("status")(servers.status)
-app.add_typer(topics.app, name="topics")
-app.add_typer(schemas.app, name="schemas")
-app.add_typer(automation.app, name="automation")
-app.add_typer(keys.app, name="keys")
-app.command("publish")(publish.command)
-app.command("worker")(worker.command)
-app.command("tail")(tail.command)
-app.command("code")(code.command)
-app.command("underlying")(underlying.command)
-app.command("evaluate")(evaluate.command)
-app.command("groups")(groups.command)
-app.command("quality")(quality.command)
-app.command("calibrate")(calibrate.command)
-app.command("target")(target.command)
-app.command("train")(train.command)
-app.command("demo")(demo.command)
 
 
 def _version(wanted: bool) -> None:
@@ -70,7 +34,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(cls=Group)
 def main(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
     """Codes causes of death from French certificates, as a stream of events."""
 

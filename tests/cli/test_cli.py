@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import stream
 from stream.cli.code import COLUMNS
+from stream.cli.commands import TABLE
 from stream.cli.main import app
 from stream.embedded.triton import TritonServer
 from stream.errors import InvalidData, InvalidSettings
@@ -289,3 +290,12 @@ def test_code_starts_the_embedded_server_and_stops_it(installed: Path, tmp_path:
     assert len(result.stdout.splitlines()) == 4
     status = causa("status", CAUSA_HOME=str(tmp_path), CAUSA_EMBEDDED_CACHE=str(installed))
     assert status.returncode == 1
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys; from stream.cli.main import app\ntry: app(['--help'])\nfinally: print(*sys.modules)"],
+        capture_output=True, text=True, check=False, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert not {"aiokafka", "faust", "tritonclient", "scipy", "numpy"} & set(told.stdout.split())
+    assert all(name in told.stdout for name in TABLE)
