@@ -17,7 +17,7 @@ from stream.certificate import utc_now
 from stream.coding import Origin, coded_record, correction_record
 from stream.embedded.kafka import KafkaServer
 from stream.errors import BrokerUnavailable, InvalidSettings
-from stream.reader import KafkaReader, MemoryReader, Read, records
+from stream.reader import KafkaReader, MemoryReader, Place, Read, records
 from stream.registry import open_registry
 from stream.settings import Settings
 from stream.wire import Wire
@@ -102,6 +102,37 @@ async def test_kafka_is_read_as_committed_from_a_moment_on(broker: tuple[Setting
 
     last = [record.key async for _, record in records(settings, bootstrap, ["corrections"], last=2)]
     assert set(last) <= {b"a", b"b", b"d", b"e"} and last
+
+
+@pytest.mark.servers
+async def test_batches_go_on_from_the_offsets_that_are_kept(broker: tuple[Settings, str, AIOKafkaProducer]) -> None:
+    settings, bootstrap, producer = broker
+    wire = Wire(open_registry(settings.registry, subject_topics(settings)))
+    topic = subject_topics(settings)["coded"]
+
+    async def write(*values: bytes) -> None:
+        async with producer.transaction():
+            for value in values:
+                await producer.send_and_wait(topic, value, key=b"one place")
+
+    async def read(starts: dict[Place, int]) -> tuple[list[str], dict[Place, int]]:
+        ids, after = [], dict(starts)
+        async for batch in KafkaReader(settings, bootstrap).batches(["coded"], starts=starts):
+            ids += [one.value["certificate_id"] for one in batch.reads]
+            after |= batch.next
+        return ids, after
+
+    a, b = (wire.encode("coded", coded_record(coded(name))) for name in "ab")
+    await write(a, b"nonsense")
+    ids, after = await read({})
+    assert ids == ["a"]
+    ((place, offset),) = after.items()
+    assert (place[0], offset) == (topic, 2), "what does not decode is passed over"
+    await write(b)
+    assert await read(after) == (["b"], {place: 4})
+    assert await read({place: 4}) == ([], {place: 4})
+    with pytest.raises(InvalidSettings, match="made anew"):
+        await read({place: 40})
 
 
 @pytest.mark.servers

@@ -9,6 +9,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,21 @@ from chaos.proxy import Proxy
 from chaos.reader import Reader
 from stream import topics
 from stream.certificate import Certificate, Status, certificate_record
+from stream.coding import (
+    CodedCertificate,
+    CodedLine,
+    CodedStatus,
+    Correction,
+    DecisionKind,
+    Entity,
+    Method,
+    Modality,
+    Route,
+    Targeting,
+    Underlying,
+    Versions,
+    correction_record,
+)
 from stream.embedded.kafka import KafkaServer
 from stream.embedded.triton import TritonServer
 from stream.registry import LocalRegistry
@@ -30,12 +46,15 @@ from stream.settings import REPOSITORY, Settings
 from stream.wire import Wire
 from stream.worker.subjects import subject_topics
 
+INPUTS = ("certificates", "corrections")
 RESULTS = ("coded", "manual", "dead-letters")
 AHEAD = 3_000
 """Certificates published before their results are there: a backlog that no single worker holds in memory."""
 PORTION_S = 0.25
 AMENDED = 7
 """Every so-maniest certificate comes again, amended."""
+DECIDED = 0.08
+"""Coders' decisions for each certificate."""
 PATIENCE_S = 240.0
 
 
@@ -143,7 +162,8 @@ class Arena:
             poison: share of unreadable records.
         """
         bad = itertools.cycle([(one.key, one.value) for one in spoiled(self.wire)])
-        source, topic = turns(), self.topics["certificates"]
+        source = turns()
+        certificates_topic, corrections_topic = (self.topics[subject] for subject in INPUTS)
         portion = max(1, round(rate * PORTION_S))
         while self.published < certificates or not enough.is_set():
             await self.until(lambda: self.published - self.answered < AHEAD, "the workers to take what is published")
@@ -151,14 +171,25 @@ class Arena:
             for _ in range(portion):
                 if self.chance.random() < poison:
                     records.insert(self.chance.randrange(len(records) + 1), next(bad))
-            sent = [await self._producer.send(topic, value, key=key) for key, value in records]
+            decisions = [self._decision() for _ in range(portion) if self.chance.random() < DECIDED]
+            sent = [await self._producer.send(certificates_topic, value, key=key) for key, value in records]
+            sent += [await self._producer.send(corrections_topic, value, key=key) for key, value in decisions]
             await asyncio.gather(*sent)
-            self.published += len(records)
+            self.published += len(records) + len(decisions)
             await asyncio.sleep(PORTION_S)
 
     def _record(self, certificate: Certificate) -> tuple[bytes | None, bytes | None]:
         value = self.wire.encode("certificates", certificate_record(certificate))
         return certificate.certificate_id.encode(), value
+
+    def _decision(self) -> tuple[bytes, bytes]:
+        """A coder's decision; one in ten is none that a record can be made of."""
+        number = self.figures.get("decisions", 0)
+        self.count("decisions")
+        correction = decided(number)
+        if number % 10 == 9:
+            correction = replace(correction, version=2)
+        return correction.certificate_id.encode(), self.wire.encode("corrections", correction_record(correction))
 
     async def until(self, so: Callable[[], bool], what: str) -> None:
         """Wait until it is so.
@@ -195,8 +226,9 @@ class Arena:
         admin = AIOKafkaAdminClient(**self.options)
         try:
             await admin.start()
-            committed = await admin.list_consumer_group_offsets(self.run, partitions=self.parts["certificates"])
-            ends = await self._ends(self.parts["certificates"], "read_uncommitted")
+            inputs = [part for subject in INPUTS for part in self.parts[subject]]
+            committed = await admin.list_consumer_group_offsets(self.run, partitions=inputs)
+            ends = await self._ends(inputs, "read_uncommitted")
             return sum(end - max(0, committed[part].offset) for part, end in ends.items())
         except (KafkaError, KeyError, OSError):
             return max(1, self.published)
@@ -237,3 +269,16 @@ def turns() -> Iterator[Certificate]:
 def amended(certificate: Certificate) -> Certificate:
     """Its next version."""
     return replace(certificate, version=certificate.version + 1, status=Status.AMENDED)
+
+
+def decided(number: int) -> Correction:
+    """A person's first decision on a certificate of its own, with the record that it makes."""
+    name, at = f"decided-{number}", datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+    cause = Underlying("I21.9", 1.0, Method.HUMAN, steps=("chosen by a person",))
+    result = CodedCertificate(
+        name, 1, "hash", CodedStatus.FINAL, Modality.HUMAN, cause, Targeting(Route.MANUAL), Versions(), at,
+        part1=(CodedLine((Entity("I21.9", 0, 7, 1.0, Method.HUMAN, "desk"),)),),
+    )  # fmt: skip
+    return Correction(
+        f"d-{number}", DecisionKind.FIRST, name, 1, "p1", "coder", "R1", at, content_hash="hash", result=result
+    )

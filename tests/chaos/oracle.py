@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 from aiokafka import TopicPartition
 
-from chaos.arena import RESULTS, Arena
+from chaos.arena import INPUTS, RESULTS, Arena
 from chaos.reader import Read, read_all
 from stream.certificate import utc_now
 from stream.coder.model import LineAnswer, LineRequest, TritonModel
@@ -144,7 +144,7 @@ def answer(wire: Wire, subject: str, value: bytes | None) -> Answer:
     record = wire.decode(subject, value)
     if subject == "dead-letters":
         origin = record["origin"]
-        name = f"{origin['partition']}/{origin['offset']}"
+        name = f"{origin['topic']}/{origin['partition']}/{origin['offset']}"
     else:
         name = f"{record['certificate_id']} {record['version']}"
     content = json.dumps(_timeless(record), sort_keys=True, default=repr)
@@ -194,11 +194,12 @@ class Reference:
 
     Args:
         triton: address of the served models.
+        corrections: topic of coders' decisions.
     """
 
-    def __init__(self, triton: str) -> None:
+    def __init__(self, triton: str, corrections: str) -> None:
         settings = Settings()
-        self._core = _core()
+        self._core, self._corrections = _core(), corrections
         coder, ranker = TritonModel(triton, settings.triton), TritonRanker(triton, settings.triton)
         self._coder: Memory[LineRequest, LineAnswer] = Memory(coder, coder.ask)
         self._ranker: Memory[RankRequest, Ranked] = Memory(ranker, ranker.ask)
@@ -206,7 +207,11 @@ class Reference:
     async def decide(self, incoming: Sequence[Incoming]) -> list[Decision]:
         """What must become of each record."""
         now = utc_now()
-        prepared = [self._core.prepare(self._core.receive(one), now) for one in incoming]
+        received = [
+            self._core.fold(one) if one.origin.topic == self._corrections else self._core.receive(one)
+            for one in incoming
+        ]
+        prepared = [one if isinstance(one, Decision) else self._core.prepare(one, now) for one in received]
         await self._coder.learn(request for one in prepared if isinstance(one, Prepared) for request in one.requests)
         coder, ranker = self._coder.version, self._ranker
         worded: list[Worded | Decision] = [
@@ -227,14 +232,14 @@ class Reference:
 async def judge(arena: Arena) -> Verdict:
     """The verdict on a run that has settled: a last reader of committed records against the core and the first reader."""
     verdict = Verdict(unfinished=await arena.behind())
-    inputs = await read_all(arena.options, arena.parts["certificates"])
+    inputs = await read_all(arena.options, [part for subject in INPUTS for part in arena.parts[subject]])
     final = await read_all(arena.options, [part for subject in RESULTS for part in arena.parts[subject]])
     subjects = {name: subject for subject, name in arena.topics.items()}
     incoming = [
         Incoming(read.value, read.key, Origin(part.topic, part.partition, read.offset))
         for part, records in inputs.items() for read in records
     ]  # fmt: skip
-    reference = Reference(arena.servers.triton.url)
+    reference = Reference(arena.servers.triton.url, arena.topics["corrections"])
     expected: list[list[Answer]] = []
     try:
         for at in range(0, len(incoming), BATCH):
