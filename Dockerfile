@@ -10,7 +10,9 @@ RUN pip install --require-hashes --requirement requirements.lock && pip install 
     && python -m compileall -q stream
 
 FROM python:3.11.14-slim-bookworm
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin causa
+# A volume takes its owner from the folder that it is first put over.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin causa \
+    && install --directory --owner causa --mode 0700 /data/keys /data/surveillance /data/desk
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -26,8 +26,9 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
 SECRETS = {
     "CAUSA_KAFKA__SASL__PASSWORD": "0123456789abcdef",
-    "CAUSA_SEALING__KEYS": '{"2026": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}',
+    "CAUSA_SEALING__KEKS": '{"2026": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}',
     "CAUSA_AUDIT_KEY": "00ff",
+    "CAUSA_DESK__KEY": "00aa",
 }
 # Services that live no longer than a command, and why they have no health check.
 ONE_SHOT = {"topics": "ends when the topics are made", "publisher": "ends with its input"}
@@ -75,7 +76,7 @@ def test_settings_know_every_variable(service: str, monkeypatch: pytest.MonkeyPa
     if own:
         assert settings.kafka.bootstrap == "kafka:9094" and settings.triton.url == "triton:8001"
         assert settings.kafka.sasl.password.get_secret_value() == SECRETS["CAUSA_KAFKA__SASL__PASSWORD"]
-        assert settings.sealing.keys and settings.audit_key.get_secret_value()
+        assert settings.sealing.keks and settings.audit_key.get_secret_value()
         assert client_options(settings, settings.kafka.bootstrap)["security_protocol"] == "SASL_PLAINTEXT"
 
 
@@ -87,13 +88,14 @@ def test_misspelt_variable_would_be_seen() -> None:
 def test_passwords_have_no_default() -> None:
     text = COMPOSE_FILE.read_text(encoding="utf-8")
     for name, rest in VARIABLE.findall(text):
-        assert rest.startswith(":?") or name == "CAUSA_SEALING__ACTIVE", name
+        assert rest.startswith(":?") or name == "CAUSA_SEALING__KEK", name
         assert is_setting(name)
     secret = re.compile(r"password|secret|key|token", re.IGNORECASE)
     for service in SERVICES:
         for name, value in environment(service, values={}).items():
             if secret.search(name) and not name.startswith("KAFKA_LISTENER_NAME"):
-                assert value == "", f"{service} {name}"
+                # A path names the file that holds it.
+                assert value == "" or re.fullmatch(r"/run/secrets/\w+", value), f"{service} {name}"
             assert not re.search(r'user_\w+="[^"]', value)
 
 
@@ -142,7 +144,7 @@ def test_services_are_confined(service: str) -> None:
     assert found["security_opt"] == ["no-new-privileges:true"]
     assert not found.get("privileged") and int(found["user"].split(":")[0]) > 0
     assert all(port.startswith("127.0.0.1:") for port in found.get("ports", []))
-    if service not in ("kafka", "grafana"):  # these two have a port on the host
+    if service not in ("kafka", "grafana", "dashboard", "desk"):  # these have a port on the host
         assert list(found["networks"]) == ["inside"] and COMPOSE["networks"]["inside"]["internal"] is True
 
 
@@ -157,6 +159,14 @@ def test_what_is_mounted_or_built_exists(service: str) -> None:
             assert volume["source"] in COMPOSE["volumes"]
     if "build" in found:
         assert (REPOSITORY / found["build"]["context"] / found["build"]["dockerfile"]).is_file()
+
+
+def test_secrets_are_files_that_git_never_sees() -> None:
+    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {"./tls/web.pem", "./tls/web.key"}
+    assert "/tls/" in ignored
+    for service in SERVICES.values():
+        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
 
 
 def test_what_the_image_runs_is_not_ignored() -> None:
