@@ -21,7 +21,8 @@ from stream.services import Database
 
 PARAMETERS = 30_000
 """Values in one statement: below the least limit of either database (SQLite 32,766, PostgreSQL 65,535)."""
-_READING = "causa_reading"
+READING = "causa_reading"
+"""Execution option of a connection that only reads."""
 
 _services = sa.Table(
     "causa_services", sa.MetaData(),
@@ -83,7 +84,7 @@ def _sqlite(url: str, timeout_s: float) -> Engine:
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
         # A writer that began as a reader may find that another wrote meanwhile, and would have to give up.
-        kind = "DEFERRED" if connection.get_execution_options().get(_READING) else "IMMEDIATE"
+        kind = "DEFERRED" if connection.get_execution_options().get(READING) else "IMMEDIATE"
         connection.exec_driver_sql(f"BEGIN {kind}")
 
     return engine
@@ -96,7 +97,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         DatabaseUnavailable: the server is away, refuses or is too slow.
     """
-    with _told(), engine.connect().execution_options(**{_READING: True}) as connection, connection.begin():
+    with _told(), engine.connect().execution_options(**{READING: True}) as connection, connection.begin():
         yield connection
 
 

@@ -114,6 +114,15 @@ class Desk(BaseModel):
 
     database: Database = Database()
     pages: Pages = Pages(port=8480)
+    lease_s: float = Field(120.0, gt=0, description="a certificate goes back to the queue so long after the last heartbeat")
+    beat_s: float = Field(20.0, gt=0, description="a browser's heartbeat while a certificate is on its screen")
+    most_held: int = Field(3, ge=1, description="certificates that one person may hold")
+    second_share: float = Field(0.02, ge=0, le=1, description="first codings drawn for a second opinion")
+    key: SecretStr = Field(
+        SecretStr(""), description="keys the index of identical texts; empty is made once and kept in `home`: one machine alone"
+    )
+    reasons: Path | None = Field(None, description="file of the office's own reasons instead of stream/desk/reasons.yaml")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Prometheus and health pages; 0 is off")
 
 
 class Login(BaseModel):

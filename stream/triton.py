@@ -84,7 +84,7 @@ class Endpoint:
         limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         self._client = triton.InferenceServerClient(url, channel_args=[*channel, *limits], **credentials)
         self._name, self._version = name, version
-        self._deadline = settings.deadline_s
+        self._deadline, self._priority = settings.deadline_s, settings.priority
         self._stamp, self._sure = "", False
 
     @property
@@ -145,7 +145,7 @@ class Endpoint:
             if not self._sure:
                 await self._identify()
             result = await self._client.infer(
-                self._name, inputs, model_version=self._version, client_timeout=self._deadline
+                self._name, inputs, model_version=self._version, client_timeout=self._deadline, priority=self._priority
             )
         except InferenceServerException as error:
             fault = _classified(error)
