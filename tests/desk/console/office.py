@@ -1,0 +1,129 @@
+"""A coding office for the console's tests: certificates coded by the core, a desk on SQLite, its pages on a real port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import PLAIN, WIRE, run
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+
+from stream.certificate import certificate_record, read_certificate
+from stream.coding import CodedCertificate, DecisionKind, Origin
+from stream.database import open_database, writing
+from stream.desk.console import search
+from stream.desk.console.live import Live
+from stream.desk.console.site import site
+from stream.desk.desk import Desk
+from stream.desk.refusals import Refused
+from stream.pipeline.core import Core
+from stream.reader import Read
+from stream.services import Database, Pages, Web
+from stream.settings import REPOSITORY, Settings
+from stream.targeting.policy import Rules
+from stream.underlying.ranking import RankModel
+from stream.web.application import create_app
+from stream.web.serving import serve
+
+__all__ = ["DecisionKind", "Office", "Refused", "Rules", "office", "sample", "served"]
+
+SAMPLES = [
+    json.loads(row) for row in (REPOSITORY / "samples/certificates.jsonl").read_text(encoding="utf-8").splitlines()
+]
+PANCREAS = {
+    "certificate_id": "P1", "sex": "M", "age": {"value": 78}, "death_date": "2026-01-15",
+    "place": {"kind": "HOSPITAL", "department": "33"}, "manner": "NATURAL",
+    "part1": [{"text": "détresse respiratoire aiguë", "interval": "3 jours"}, "carcinose péritonéale zxqv", "adénocarcinome du pancréas"],
+    "part2": ["HTA, tabagisme"],
+}  # fmt: skip
+
+
+def sample(number: int) -> dict[str, Any]:
+    """A certificate of the samples, without its gold codes."""
+    return {name: value for name, value in SAMPLES[number].items() if name != "gold"}
+
+
+@dataclass
+class Office:
+    """A desk with its topics in memory.
+
+    Attributes:
+        desk, engine: under test.
+        app: its pages.
+    """
+
+    desk: Desk
+    engine: Engine
+    app: Starlette
+    settings: Settings
+    core: Core = PLAIN
+    _offsets: dict[str, int] = field(default_factory=lambda: {"coded": 0, "manual": 0})
+
+    def came(self, *certificates: Mapping[str, Any], model: Any = None) -> list[CodedCertificate]:
+        """Certificates through the core into the desk, as the topics bring them."""
+        found, reads = [], []
+        for mapping in certificates:
+            value = WIRE.encode("certificates", certificate_record(read_certificate(mapping)))
+            # In a thread of its own: the test may run on an event loop, and the core's twins begin one.
+            with ThreadPoolExecutor(1) as pool:
+                decision = pool.submit(run, value, self.core, model).result()
+            assert decision.coded is not None, decision.letter
+            found.append(decision.coded)
+            for record in decision.outgoing:
+                offset = self._offsets[record.subject]
+                self._offsets[record.subject] += 1
+                place = Origin(record.subject, 0, offset)
+                reads.append(Read(record.subject, WIRE.decode(record.subject, record.value), place))
+        with writing(self.engine) as connection:
+            self.desk.fold(connection, reads)
+        return found
+
+
+def settings_of(folder: Path, **desk: Any) -> Settings:
+    """Settings whose policy and thresholds send everything to a person."""
+    return Settings(home=folder, desk={"second_share": 0.0, "lease_s": 60.0, "beat_s": 1.0, **desk})  # type: ignore[arg-type]
+
+
+def office(folder: Path, *, ranker: RankModel | None = None, core: Core = PLAIN, **desk: Any) -> Office:
+    """A new office."""
+    settings = settings_of(folder, **desk)
+    engine = open_database(Database(), folder / "desk.sqlite")
+    made = Desk(engine, settings)
+    app = create_app(site(made, search.load(), Live(ranker)), Web(), Pages(), engine)
+    return Office(made, engine, app, settings, core)
+
+
+@contextmanager
+def served(app: Starlette, background: Sequence[Callable[[], Any]] = ()) -> Iterator[str]:
+    """The pages on a port of the loopback, by the real server, in a thread."""
+    told: list[str] = []
+    ready, loop_of, task_of = threading.Event(), [], []
+
+    async def work() -> None:
+        loop_of.append(asyncio.get_running_loop())
+        task_of.append(asyncio.current_task())
+
+        def listens(url: str) -> None:
+            told.append(url)
+            ready.set()
+
+        with suppress(asyncio.CancelledError):
+            await serve(app, Web(), Pages(port=0), background=background, told=listens)
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
+    thread.start()
+    assert ready.wait(30), "the server did not start"
+    try:
+        yield told[0]
+    finally:
+        loop_of[0].call_soon_threadsafe(task_of[0].cancel)
+        thread.join(20)
+        assert not thread.is_alive()

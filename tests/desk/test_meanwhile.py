@@ -1,0 +1,126 @@
+"""What comes while somebody holds a certificate: he is told, nothing is taken for something else, nothing is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from desk.office import ALL, ANNE, BRUNO, EVERY, Office, certificate, draft, machine, none, task
+from stream.coding import CodedStatus, Route
+from stream.desk import deciding
+from stream.desk.life import Stage
+from stream.desk.refusals import Held, NoTask, StandsOn, Superseded
+from stream.desk.values import Change
+
+
+def amended(office: Office, codes: tuple[str, ...] = ("C25.9",), *, first: str = "coded", audit: bool = False) -> None:
+    """Version 2, its two records in either order."""
+    made = certificate("a", codes, 2)
+    coded = machine(made, codes, at=office.clock.now, audit=audit)
+    waiting = task(made, coded, at=office.clock.now)
+    office.put(*((coded, waiting) if first == "coded" else (waiting, coded)))
+
+
+@pytest.mark.parametrize("first", ["coded", "manual"])
+@pytest.mark.parametrize("audit", [False, True])
+def test_an_amendment_refuses_the_decision_and_keeps_the_draft(office: Office, first: str, audit: bool) -> None:
+    office.open("a", audit=audit)
+    claim = office.desk.take(ANNE, "a")
+    amended(office, first=first, audit=audit)
+    banner = office.desk.renew(ANNE, claim.claim_id).banner
+    assert banner is not None
+    assert (banner.kind, banner.version) == (Change.AMENDED, 2)
+    opened = office.desk.task(ANNE, claim.claim_id)
+    assert (opened.certificate.version, opened.banner) == (1, banner), "the version that was given is still shown"
+    with pytest.raises(Superseded) as refusal:
+        office.desk.decide(ANNE, claim.claim_id, draft("J18.9", reason="OTHER"))
+    assert refusal.value.banner == banner
+    with pytest.raises(Held):
+        office.desk.take(BRUNO, "a")
+    fresh = office.desk.refresh(ANNE, claim.claim_id)
+    assert fresh.version == 2
+    opened = office.desk.task(ANNE, fresh.claim_id)
+    assert opened.certificate.part1[0].text == "cancer du pancréas"
+    assert opened.draft is not None
+    assert opened.draft.codes() == (("J18.9",),)
+    done = office.desk.decide(ANNE, fresh.claim_id, draft("C25.9"))
+    assert (done.version, done.stage, done.old) == (2, Stage.DONE, False)
+
+
+def test_kept_as_told_it_is_written_for_the_old_version(office: Office) -> None:
+    office.open("a")
+    claim = office.desk.take(ANNE, "a")
+    amended(office)
+    done = office.desk.decide(ANNE, claim.claim_id, draft("I21.9", keep_old=True))
+    assert (done.version, done.old, done.stage) == (1, True, Stage.OPEN)
+    assert office.ids(BRUNO) == ["a"], "the new version is still to be coded"
+    row = office.desk.queue(BRUNO, ALL, EVERY).rows[0]
+    assert (row.version, row.amended) == (2, True)
+    held = office.desk.take(BRUNO, "a")
+    (earlier,) = office.desk.task(BRUNO, held.claim_id).earlier
+    assert (earlier.version, earlier.coder, earlier.underlying) == (1, "anne", "I21.9")
+    with pytest.raises(StandsOn):
+        office.desk.undo(ANNE, done.decision_id, "SLIP")
+
+
+def test_an_amendment_that_needs_nobody(office: Office) -> None:
+    office.open("a")
+    claim = office.desk.take(ANNE, "a")
+    made = certificate("a", version=2)
+    office.put(machine(made, route=Route.AUTO), none("a", 2))
+    banner = office.desk.renew(ANNE, claim.claim_id).banner
+    assert banner is not None
+    assert (banner.kind, banner.version) == (Change.AMENDED_DONE, 2)
+    with pytest.raises(Superseded):
+        office.desk.decide(ANNE, claim.claim_id, draft("I21.9"))
+    with pytest.raises(NoTask):
+        office.desk.refresh(ANNE, claim.claim_id)
+    assert office.ids(ANNE) == []
+    assert office.desk.held(ANNE) == ()
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_void(office: Office, turn: int) -> None:
+    office.open("a")
+    office.open("b")
+    claim = office.desk.take(ANNE, "a")
+    records = [machine(certificate("a", version=2), status=CodedStatus.WITHDRAWN, route=Route.AUTO), none("a", 2)]
+    office.put(*records[::turn])
+    banner = office.desk.renew(ANNE, claim.claim_id).banner
+    assert banner is not None
+    assert (banner.kind, banner.version) == (Change.VOIDED, 2)
+    assert office.desk.task(ANNE, claim.claim_id).certificate.version == 1
+    with pytest.raises(Superseded):
+        office.desk.decide(ANNE, claim.claim_id, draft("I21.9"))
+    done = office.desk.decide(ANNE, claim.claim_id, draft("I21.9", keep_old=True))
+    assert (done.stage, done.old) == (Stage.GONE, True)
+    assert office.ids(ANNE) == ["b"]
+
+
+def test_an_amendment_between_look_and_writing_is_seen(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version came after the draft was checked and before it was written."""
+    office.open("a")
+    claim = office.desk.take(ANNE, "a")
+    reason = deciding._reason
+
+    def late(*given: object) -> str:
+        amended(office)
+        return reason(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deciding, "_reason", late)
+    with pytest.raises(Superseded):
+        office.desk.decide(ANNE, claim.claim_id, draft("I21.9"))
+    opened = office.desk.task(ANNE, claim.claim_id)
+    assert opened.draft is not None
+    assert opened.draft.codes() == (("I21.9",),)
+
+
+def test_a_newer_revision_of_the_machine_is_the_proposal(office: Office) -> None:
+    made = office.open("a")
+    office.put(machine(made, ("C25.9",), revision=1))
+    row = office.desk.queue(ANNE, ALL, EVERY).rows[0]
+    assert row.proposed == "C25.9"
+    claim = office.desk.take(ANNE, "a")
+    opened = office.desk.task(ANNE, claim.claim_id)
+    assert opened.proposal is not None
+    assert opened.proposal.revision == 1
+    assert office.desk.decide(ANNE, claim.claim_id, draft("C25.9")).stage is Stage.DONE
