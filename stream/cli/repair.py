@@ -1,0 +1,149 @@
+"""`causa repair`: dead letters told, and their corrected certificates put into the stream again, each once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.cli.output import opened
+from stream.cli.replay import Who, person
+from stream.errors import InvalidSettings
+from stream.settings import Settings, load
+
+if TYPE_CHECKING:
+    from stream.replay.shell import Desk
+
+app = typer.Typer(no_args_is_help=True, help="Mend dead letters.")
+Errors = Annotated[list[str] | None, typer.Option("--error", help="Only letters of this error code.")]
+SHOWN = 20
+
+
+def _desk(settings: Settings) -> Desk:
+    from stream.embedded.servers import Embedded
+    from stream.replay import shell
+    from stream.replay.kafka_broker import KafkaBroker
+    from stream.replay.versions import logged_in
+
+    own = logged_in(settings, settings.replay.repair_login, "replay.repair_login")
+    return shell.desk_of(own, KafkaBroker(own, Embedded(settings).bootstrap()))
+
+
+@app.command("list")
+def list_(
+    *,
+    error: Errors = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every letter, mended ones too.")] = False,
+) -> None:
+    """Print the dead letters by error code: how many, how many are mended, and where the first of the others stand.
+
+    No text is printed: places, keys that are ids, and what is wrong by fields and limits.
+    """
+    raise typer.Exit(asyncio.run(_list(load(), frozenset(error or ()), everything)))
+
+
+async def _list(settings: Settings, errors: frozenset[str], everything: bool) -> int:
+    from stream.cli.tail import _CODES
+    from stream.replay.repairing import letters
+
+    count: Counter[str] = Counter()
+    mended: Counter[str] = Counter()
+    rows: dict[str, list[str]] = {}
+    async with aclosing(letters(_desk(settings), errors=errors)) as found:
+        async for one in found:
+            code = one.letter.error
+            count[code] += 1
+            mended[code] += one.mended is not None
+            if one.mended is not None and not everything:
+                continue
+            if everything or len(rows.get(code, ())) < SHOWN:
+                key = (one.letter.key or b"").decode("latin-1")
+                shown = key if _CODES["key"].fullmatch(key) else f"[{len(key)} hidden]"
+                by = f"  mended by {one.mended['who']} at {one.mended['at']}" if one.mended else ""
+                rows.setdefault(code, []).append(
+                    f"  {one.place:<28} {one.letter.at:%Y-%m-%d %H:%M} {shown}  {one.letter.detail}{by}"
+                )
+    for code, number in count.most_common():
+        typer.echo(f"{code}: {number:,} letters, {mended[code]:,} mended")
+        for row in rows.get(code, ()):
+            typer.echo(row)
+    if not count:
+        typer.echo("no dead letter")
+    return 0
+
+
+@app.command("export")
+def export(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL to be mended by hand.")],
+    *,
+    error: Errors = None,
+    text: Annotated[bool, typer.Option(help="Yes: the file holds what the certificates say.")] = False,
+) -> None:
+    """Write the letters that are not mended into a file: a line each with `letter`, `error` and `certificate`.
+
+    Correct the certificates there, delete the lines that are to stay dead, and give the file to `causa repair fix`.
+    """
+    if not text:
+        raise InvalidSettings("the file holds text of certificates", hint="--text, and treat it as you treat them")
+    asyncio.run(_export(load(), output, frozenset(error or ())))
+    output.chmod(0o600)
+
+
+async def _export(settings: Settings, output: Path, errors: frozenset[str]) -> None:
+    from stream.replay.repairing import exported, letters
+
+    desk, number = _desk(settings), 0
+    with opened(str(output), "-") as file:
+        async with aclosing(letters(desk, errors=errors)) as found:
+            async for one in found:
+                if one.mended is None:
+                    file.write(json.dumps(await exported(desk, one), ensure_ascii=False) + "\n")
+                    number += 1
+    typer.echo(f"{output}: {number:,} letters")
+
+
+@app.command("fix")
+def fix(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSONL: letter (topic/partition/offset) and certificate.")
+    ],
+    *,
+    execute: Annotated[
+        bool, typer.Option(help="Do it. Without this the plan is printed and nothing is written.")
+    ] = False,
+    who: Who = "",
+) -> None:
+    """Put corrected certificates into the stream, each once: a letter that is mended is refused, whatever happened since.
+
+    Headers of the new record tell the letter, its error, who mended it and when; `replay.repairs` keeps the same for ever.
+
+    Exit status: 0; 1 some lines were refused.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{path.name} cannot be read: {type(error).__name__}") from None
+    raise typer.Exit(asyncio.run(_fix(load(), lines, execute, person(who))))
+
+
+async def _fix(settings: Settings, lines: list[str], execute: bool, who: str) -> int:
+    from stream.replay.repairing import planned, read, repair
+
+    desk = _desk(settings)
+    mended, refused = read(lines, desk)
+    outcome = await (repair(desk, mended, who) if execute else planned(desk, mended))
+    for one in refused:
+        typer.echo(f"line {one.line} refused: {one.why}", err=True)
+    for name in outcome.before:
+        typer.echo(f"{name} refused: it is mended", err=True)
+    for name in outcome.unknown:
+        typer.echo(f"{name} refused: no dead letter stands there", err=True)
+    typer.echo(f"{len(outcome.injected):,} certificates {'injected' if execute else 'to be injected'}")
+    if not execute:
+        typer.echo("nothing was done: --execute does it", err=True)
+    return 1 if refused or outcome.before or outcome.unknown else 0
