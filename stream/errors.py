@@ -23,6 +23,7 @@
     │   ├── BrokerUnavailable   Kafka does not answer
     │   ├── KeysUnavailable     the key store does not answer, or its keys do not open
     │   ├── DatabaseUnavailable a service's database does not answer, or another transaction was in the way
+    │   ├── Overtaken           another process does the same work, and was first
     │   └── SkippedRecords      a partition was delivered with records missing: the process must start again
     └── SetupError              a person must act: one line and a hint on the screen, exit status 2
         ├── InvalidSettings     settings that contradict one another
@@ -178,6 +179,12 @@ class DatabaseUnavailable(InfrastructureError):
     """A service's database is away, refuses, is too slow, or another transaction was in the way."""
 
     code = "DATABASE_UNAVAILABLE"
+
+
+class Overtaken(InfrastructureError):
+    """Another process does the same work, and was first: it moved the offsets, or began to write under the same name."""
+
+    code = "OVERTAKEN"
 
 
 class SkippedRecords(InfrastructureError):

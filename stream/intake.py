@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from stream.database import prepare, reading, writing
-from stream.errors import CausaError, InfrastructureError
+from stream.errors import CausaError, InfrastructureError, Overtaken
 from stream.reader import Batch, Place, Read, Reader
 
 log = structlog.get_logger("causa.intake")
@@ -36,12 +36,6 @@ OFFSETS = sa.Table(
 Fold = Callable[[Connection, Sequence[Read]], None]
 """What a service makes of records, in the transaction that moves the offsets; it may be called again with the same
 records after a transaction that was taken back."""
-
-
-class Overtaken(InfrastructureError):
-    """Another process moved the offsets meanwhile."""
-
-    code = "OVERTAKEN"
 
 
 def positions(connection: Connection, service: str) -> dict[Place, int]:

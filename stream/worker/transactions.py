@@ -12,26 +12,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalOperation, KafkaError
+from aiokafka.errors import KafkaError
 
-from stream import failpoints
-from stream.errors import BrokerUnavailable
+from stream.errors import BrokerUnavailable, Overtaken
 from stream.pipeline.record import Outgoing
-
-STOP_S = 5.0
-PATIENCE_S = 60.0
-"""Longest wait for one step of a transaction: what takes longer is given up and begun again."""
-TRANSACTION_S = 45.0
-"""After so long without an end the broker aborts a transaction by itself, and readers go on past it."""
-
+from stream.transaction import PATIENCE_S, STOP_S, UNKNOWN, TransactionalWriter
 
 LITTLE = 64 * 1024
 """Bytes that are fetched to see where the next record stands: the first record comes whole whatever its size."""
-_UNKNOWN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
-"""What leaves the end of a transaction unknown. aiokafka asserts its states: a call that comes behind an error which was
-met in the background, such as a fence, finds a state that it does not expect."""
 
 
 class KafkaTransactions:
@@ -49,26 +39,18 @@ class KafkaTransactions:
         self, inputs: Sequence[str], partition: int, group: str, topics: Mapping[str, str], options: Mapping[str, Any]
     ) -> None:
         self._places = {topic: TopicPartition(topic, partition) for topic in inputs}
-        self._id = f"{group}-{partition}"
         self._group, self._topics, self._options = group, dict(topics), dict(options)
-        self._producer: AIOKafkaProducer | None = None
+        self._writer = TransactionalWriter(f"{group}-{partition}", options, linger_ms=2, max_batch_size=256 * 1024)
         self._reader: AIOKafkaConsumer | None = None
-        self._open = False
 
     async def begin(self) -> dict[str, int]:
         """See `Transactions.begin`."""
         await self.close()
-        self._producer = AIOKafkaProducer(
-            **self._options, transactional_id=self._id, transaction_timeout_ms=round(TRANSACTION_S * 1000), acks="all",
-            linger_ms=2, max_batch_size=256 * 1024, max_request_size=16 * 1024 * 1024,
-        )  # fmt: skip
+        await self._writer.begin()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self._producer.start()
-                await self._producer.begin_transaction()  # waits until the broker has fenced whoever was before us
-                self._open = True
                 return await self._committed()
-        except _UNKNOWN as error:
+        except UNKNOWN as error:
             raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
 
     async def _committed(self) -> dict[str, int]:
@@ -87,32 +69,13 @@ class KafkaTransactions:
 
     async def commit(self, records: Sequence[Outgoing], offsets: Mapping[str, int]) -> None:
         """See `Transactions.commit`."""
-        producer = self._producer
-        if producer is None:
-            raise BrokerUnavailable("transaction: not begun")
-        queued: list[asyncio.Future[Any]] = []
+        moved = {self._places[topic]: offset for topic, offset in offsets.items() if offset}
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                if not self._open:
-                    await producer.begin_transaction()
-                self._open = False
-                for number, record in enumerate(records):
-                    if number == len(records) // 2:
-                        await failpoints.reach("mid-produce")
-                    topic = self._topics[record.subject]
-                    queued.append(await producer.send(topic, record.value, key=record.key, headers=record.headers))
-                await asyncio.gather(*queued)
-                await failpoints.reach("before-offsets")
-                moved = {self._places[topic]: offset for topic, offset in offsets.items() if offset}
-                await producer.send_offsets_to_transaction(moved, self._group)
-                await failpoints.reach("after-offsets")
-                await producer.commit_transaction()
-                await failpoints.reach("after-commit")
-        except _UNKNOWN as error:
-            # Whether it took effect is not known, and the protocol gives no way to ask this producer: the next begins anew.
-            for sent in queued:
-                sent.add_done_callback(_heard)  # one fault was told: those of the other records are the same
-            raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
+            await self._writer.commit(
+                [(self._topics[record.subject], record) for record in records], moved, self._group
+            )
+        except Overtaken as error:
+            raise BrokerUnavailable(error.message) from None
 
     async def between(self, topic: str, first: int, last: int) -> bool:
         """See `Transactions.between`."""
@@ -143,16 +106,11 @@ class KafkaTransactions:
 
     async def close(self) -> None:
         """See `Transactions.close`."""
-        ends = [end for end in (self._producer, self._reader) if end is not None]
-        self._producer, self._reader, self._open = None, None, False
-        for end in ends:
-            with suppress(*_UNKNOWN):
-                await asyncio.wait_for(end.stop(), STOP_S)
-
-
-def _heard(sent: asyncio.Future[Any]) -> None:
-    if not sent.cancelled():
-        sent.exception()
+        reader, self._reader = self._reader, None
+        await self._writer.close()
+        if reader is not None:
+            with suppress(*UNKNOWN):
+                await asyncio.wait_for(reader.stop(), STOP_S)
 
 
 class MemoryBroker:

@@ -181,8 +181,8 @@ class TestKafka(Behaviour):
         a, b = rig.inputs
         gone, _ = await rig.begun()
         assert isinstance(gone, KafkaTransactions)
-        assert gone._producer is not None
-        await gone._producer.send_and_wait(rig.output, b"half")
+        assert gone._writer._producer is not None
+        await gone._writer._producer.send_and_wait(rig.output, b"half")
         one, position = await rig.begun()
         assert position == {a: 0, b: 0}
         await one.commit(results(b"whole"), {a: 1, b: 0})
@@ -198,8 +198,8 @@ class TestKafka(Behaviour):
         assert isinstance(one, KafkaTransactions)
         for number in range(written):
             await one.commit(results(b"before"), {a: number + 1, b: 0})
-        assert one._producer is not None
-        transaction = one._producer._txn_manager
+        assert one._writer._producer is not None
+        transaction = one._writer._producer._txn_manager
         transaction._transaction_waiter = asyncio.get_running_loop().create_future()
         transaction.fatal_error(ProducerFenced())
         assert isinstance(transaction.wait_for_transaction_end().exception(), ProducerFenced)
@@ -219,7 +219,7 @@ class TestKafka(Behaviour):
 
 
 async def test_what_was_not_begun_writes_nothing() -> None:
-    one = KafkaTransactions(("a",), 0, "g", {}, {})
+    one = KafkaTransactions(("a",), 0, "g", {"coded": "coded"}, {})
     with pytest.raises(BrokerUnavailable):
         await one.commit(results(b"1"), {"a": 1})
     await one.close()
