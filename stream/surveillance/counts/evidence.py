@@ -147,8 +147,8 @@ def codings(connection: Connection, periods: Sequence[int], step: int, as_of: in
         counted[period, tuple(coder)] += int(deaths)
         in_all[period] += int(deaths)
     found = []
-    for (period, coder), deaths in sorted(counted.items()):
-        told = dict(zip((column.name for column in names), coder, strict=True))
+    for (period, values), deaths in sorted(counted.items()):
+        told = dict(zip((column.name for column in names), values, strict=True))
         modality = Modality(told.pop("modality"))
         found.append(
             Coding(period=day_of(period), modality=modality, deaths=deaths, share=deaths / in_all[period], **told)

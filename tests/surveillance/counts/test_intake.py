@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine
 
 from stream.coding import CodedCertificate, CodedStatus, Modality
 from stream.database import open_database, reading, writing
-from stream.errors import DatabaseUnavailable
-from stream.intake import Intake, Overtaken, positions
+from stream.errors import DatabaseUnavailable, Overtaken
+from stream.intake import Intake, positions
 from stream.reader import MemoryReader, Read
 from stream.services import Database
 from stream.settings import REPOSITORY
