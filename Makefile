@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install install-dev install-train demo test fuzz check audit chaos bench bench-overload bench-soak bench-scale bench-docs train calibrate lock clean
+.PHONY: install install-dev install-train demo test fuzz check audit chaos bench bench-overload bench-soak bench-scale bench-docs bench-epidemic train calibrate lock clean
 
 install: $(VENV)/.online
 install-dev: $(VENV)/.dev
@@ -74,6 +74,10 @@ bench-scale: install-dev
 	$(BIN)/python -m bench --scale
 bench-docs: install-dev
 	$(BIN)/python -m bench --write-docs
+
+# An hour on two cores; QUICK=--quick takes some ten minutes. The report is docs/surveillance.md.
+bench-epidemic: install-dev
+	$(BIN)/python -m bench.epidemic $(QUICK)
 
 # Hours on two cores make the model that is committed, minutes a useful one; interrupted, it goes on where it stopped.
 train: install-train

@@ -77,7 +77,7 @@ def price(targets: Sequence[Found], shape: str) -> str:
                     x, [np.nan if v is None else v for v in y], color=colour, linestyle=style, marker="o", markersize=3,
                     label=method,
                 )  # fmt: skip
-            place.set_title(f"{target['text']}\n{int(middle):,} deaths", fontsize=9)
+            place.set_title(f"{target['text'].replace(', ', chr(10))}\n{int(middle):,} deaths", fontsize=9)
             place.set_xscale("log")
             place.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
             place.minorticks_off()

@@ -249,6 +249,7 @@ def _year(told: Found) -> tuple[dict[str, str], dict[str, str]]:
         )
     rows.append(
         f"\nOf {quiet['weeks_judged']:,} weeks of all groups of the study judged at alpha 0.01, {len(quiet['alarms'])} were "
-        f"alarms; {quiet['unexplained']} of them without outbreak or wave."
+        f"alarms; {quiet['unexplained']} of them without outbreak or wave, where {quiet['weeks_judged'] / 100:.0f} are to be "
+        "expected of so many."
     )
     return {"year": "\n".join(rows)}, plots
