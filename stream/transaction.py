@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -45,6 +46,15 @@ class Record(Protocol):
         """Its headers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A record with nothing but its key and value."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 class TransactionalWriter:
     """Writes under one transactional name.
 
@@ -64,7 +74,9 @@ class TransactionalWriter:
         self._open = False
 
     async def begin(self) -> None:
-        """Become the only writer of the name.
+        """Become the only writer of the name; a transaction is open then, which ends by itself after `TRANSACTION_S`.
+
+        Who has nothing to write yet commits nothing (``commit([])``).
 
         Raises:
             BrokerUnavailable: not known; begin again.

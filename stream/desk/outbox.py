@@ -17,8 +17,6 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaError
 from sqlalchemy import Connection
 
 from stream import failpoints
@@ -30,6 +28,7 @@ from stream.desk.tables import DECISIONS, LEASES, OUTBOX
 from stream.errors import BrokerUnavailable, InfrastructureError
 from stream.intake import positions
 from stream.reader import MemoryReader, Place, Read, Reader
+from stream.transaction import Keyed, TransactionalWriter
 from stream.wire import Wire
 
 log = structlog.get_logger("causa.desk")
@@ -40,9 +39,7 @@ LEASE = timedelta(seconds=5)
 LOOK_S = 0.1
 """Between two looks at the outbox."""
 RETRY_S, MOST_S = 0.5, 15.0
-STOP_S, PATIENCE_S = 5.0, 30.0
 _SENDER = "sender"
-_UNKNOWN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
 
 
 class Topic(Protocol):
@@ -77,59 +74,29 @@ class KafkaTopic:
     """
 
     def __init__(self, wire: Wire, topic: str, name: str, options: Mapping[str, Any]) -> None:
-        self._wire, self._topic, self._name, self._options = wire, topic, name, dict(options)
-        self._producer: AIOKafkaProducer | None = None
+        self._wire, self._topic = wire, topic
+        self._writer = TransactionalWriter(name, options, linger_ms=0)
 
     async def begin(self) -> None:
         """See `Topic.begin`."""
-        await self.close()
-        producer = AIOKafkaProducer(**self._options, transactional_id=self._name, acks="all", linger_ms=0)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await producer.start()
-                # The first transaction waits until the broker has fenced whoever was before.
-                await producer.begin_transaction()
-                await producer.commit_transaction()
-        except _UNKNOWN as error:
-            await _stopped(producer)
-            raise BrokerUnavailable(f"corrections: {type(error).__name__}") from None
-        self._producer = producer
+        await self._writer.begin()
+        await self._writer.commit([])  # it may be long until there is something to write
 
     async def put(self, corrections: Sequence[Correction]) -> None:
         """See `Topic.put`."""
-        if self._producer is None:
-            raise BrokerUnavailable("corrections: not begun")
-        queued: list[asyncio.Future[Any]] = []
+        records = [
+            (self._topic, Keyed(made.certificate_id.encode(), self._wire.encode(SUBJECT, correction_record(made))))
+            for made in corrections
+        ]
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._producer.begin_transaction()
-                for made in corrections:
-                    value = self._wire.encode(SUBJECT, correction_record(made))
-                    queued.append(await self._producer.send(self._topic, value, key=made.certificate_id.encode()))
-                await failpoints.reach("mid-produce")
-                await asyncio.gather(*queued)
-                await self._producer.commit_transaction()
-        except _UNKNOWN as error:
-            for sent in queued:
-                sent.add_done_callback(_heard)
-            await self.close()
-            raise BrokerUnavailable(f"corrections: {type(error).__name__}") from None
+            await self._writer.commit(records)
+        except InfrastructureError as error:
+            await self._writer.close()
+            raise BrokerUnavailable(f"corrections: {error.message}") from None
 
     async def close(self) -> None:
         """See `Topic.close`."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stopped(producer)
-
-
-async def _stopped(producer: AIOKafkaProducer) -> None:
-    with suppress(*_UNKNOWN):
-        await asyncio.wait_for(producer.stop(), STOP_S)
-
-
-def _heard(sent: asyncio.Future[Any]) -> None:
-    if not sent.cancelled():
-        sent.exception()
+        await self._writer.close()
 
 
 class MemoryTopic:

@@ -15,8 +15,6 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaError
 from sqlalchemy import Connection, Engine
 
 from stream import failpoints
@@ -28,6 +26,7 @@ from stream.reader import MemoryReader, Place, Read, Reader
 from stream.surveillance.alerts import gauges, store
 from stream.surveillance.alerts.alert import SUBJECT, Alert, alert_record, read_alert
 from stream.surveillance.alerts.tables import ALERTS, PLACES, REVISIONS
+from stream.transaction import Keyed, TransactionalWriter
 from stream.wire import Wire
 
 log = structlog.get_logger("causa.alerts")
@@ -37,8 +36,6 @@ IDLE_S, BUSY_S = 1.0, 0.02
 """Between two looks at the outbox, and while something is about to be there."""
 BUSY_LOOKS = 100
 RETRY_S, MOST_S = 1.0, 30.0
-STOP_S, PATIENCE_S = 5.0, 30.0
-_UNKNOWN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
 
 
 class Topic(Protocol):
@@ -73,60 +70,30 @@ class KafkaTopic:
     """
 
     def __init__(self, wire: Wire, topic: str, name: str, options: Mapping[str, Any]) -> None:
-        self._wire, self._topic, self._name, self._options = wire, topic, name, dict(options)
-        self._producer: AIOKafkaProducer | None = None
+        self._wire, self._topic = wire, topic
+        self._writer = TransactionalWriter(name, options, linger_ms=0)
 
     async def begin(self) -> None:
         """See `Topic.begin`."""
-        await self.close()
-        producer = AIOKafkaProducer(**self._options, transactional_id=self._name, acks="all", linger_ms=0)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await producer.start()
-                # The first transaction waits until the broker has fenced whoever was before.
-                await producer.begin_transaction()
-                await producer.commit_transaction()
-        except _UNKNOWN as error:
-            await _stopped(producer)
-            raise BrokerUnavailable(f"alerts: {type(error).__name__}") from None
-        self._producer = producer
+        await self._writer.begin()
+        await self._writer.commit([])  # it may be long until there is something to write
 
     async def put(self, alerts: Sequence[Alert]) -> dict[Place, int]:
         """See `Topic.put`."""
-        if self._producer is None:
-            raise BrokerUnavailable("alerts: not begun")
-        queued: list[asyncio.Future[Any]] = []
+        records = [
+            (self._topic, Keyed(alert.alert_id.encode(), self._wire.encode(SUBJECT, alert_record(alert))))
+            for alert in alerts
+        ]
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._producer.begin_transaction()
-                for alert in alerts:
-                    value = self._wire.encode(SUBJECT, alert_record(alert))
-                    queued.append(await self._producer.send(self._topic, value, key=alert.alert_id.encode()))
-                await failpoints.reach("mid-produce")
-                answers = await asyncio.gather(*queued)
-                await self._producer.commit_transaction()
-        except _UNKNOWN as error:
-            for sent in queued:
-                sent.add_done_callback(_heard)
-            await self.close()
-            raise BrokerUnavailable(f"alerts: {type(error).__name__}") from None
-        return {(answer.topic, answer.partition): answer.offset + 1 for answer in answers}
+            written = await self._writer.commit(records)
+        except InfrastructureError as error:
+            await self._writer.close()
+            raise BrokerUnavailable(f"alerts: {error.message}") from None
+        return {(answer.topic, answer.partition): answer.offset + 1 for answer in written}
 
     async def close(self) -> None:
         """See `Topic.close`."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stopped(producer)
-
-
-async def _stopped(producer: AIOKafkaProducer) -> None:
-    with suppress(*_UNKNOWN):
-        await asyncio.wait_for(producer.stop(), STOP_S)
-
-
-def _heard(sent: asyncio.Future[Any]) -> None:
-    if not sent.cancelled():
-        sent.exception()
+        await self._writer.close()
 
 
 class MemoryTopic:
