@@ -34,6 +34,8 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "recode": ("recode:app", "Publish a replay's results as new revisions, once two people agree."),
     "repair": ("repair:app", "Mend dead letters and put them into the stream again, each once."),
     "trace": ("trace:app", "Tell every event of a certificate, and export it signed."),
+    "accounts": ("accounts:app", "People who log in to the pages by password, their roles, and everybody's sessions."),
+    "access": ("access:app", "The log of who saw or did what with which certificate."),
     "keys": ("keys:app", "The certificates' own keys, without which nobody reads their text."),
     "train": ("train:command", "Train the coder, from nothing or on an office's own certificates."),
     "demo": ("demo:command", "Code the samples on real servers before your eyes."),

@@ -29,7 +29,10 @@ Who = Annotated[str, typer.Option("--as", help="You, as the file of people names
 def key(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes; the public one beside it.")],
 ) -> None:
-    """Make a key to sign with, and print the public one for the file of people (CAUSA_REPLAY__PEOPLE)."""
+    """Make a key to sign with, and print the public one for the file of people (CAUSA_REPLAY__PEOPLE).
+
+    Example: `causa recode key anne.pem`
+    """
     from stream.replay import signing
 
     typer.echo(signing.make_key(path))
@@ -42,7 +45,10 @@ def plan(
         bool, typer.Option("--all", help="Also what differs in versions and confidences alone.")
     ] = False,
 ) -> None:
-    """Print what would become of the results of a run, and who has agreed; nothing is written."""
+    """Print what would become of the results of a run, and who has agreed; nothing is written.
+
+    Example: `causa recode plan winter`
+    """
     raise typer.Exit(asyncio.run(_plan(load(), name, everything)))
 
 
@@ -55,13 +61,19 @@ def propose(
         bool, typer.Option("--all", help="Also what differs in versions and confidences alone.")
     ] = False,
 ) -> None:
-    """Propose to publish a run's results, after its comparison with what was recorded (`causa replay diff RUN`)."""
+    """Propose to publish a run's results, after its comparison with what was recorded (`causa replay diff RUN`).
+
+    Example: `causa recode propose winter --key anne.pem --as anne`
+    """
     raise typer.Exit(asyncio.run(_propose(load(), name, key, person(who), everything)))
 
 
 @app.command("approve")
 def approve(name: RunName, key: Key, who: Who) -> None:
-    """Approve the newest proposal, as another person with another key."""
+    """Approve the newest proposal, as another person with another key.
+
+    Example: `causa recode approve winter --key bea.pem --as bea`
+    """
     raise typer.Exit(asyncio.run(_approve(load(), name, key, person(who))))
 
 
@@ -79,6 +91,7 @@ def publish(
 
     A result that a person decided, amended or withdrew is never touched. Results go into `coded` with the next revision,
     the tasks that go with them into `manual`.
+    Examples: `causa recode publish winter`, `causa recode publish winter --execute`
 
     Exit status: 0 done and accounted for; 1 not every record is; 2 nobody approved.
     """

@@ -43,6 +43,7 @@ def list_(
     """Print the dead letters by error code: how many, how many are mended, and where the first of the others stand.
 
     No text is printed: places, keys that are ids, and what is wrong by fields and limits.
+    Examples: `causa repair list`, `causa repair list --error OVERSIZED_TEXT --all`
     """
     raise typer.Exit(asyncio.run(_list(load(), frozenset(error or ()), everything)))
 
@@ -87,6 +88,7 @@ def export(
     """Write the letters that are not mended into a file: a line each with `letter`, `error` and `certificate`.
 
     Correct the certificates there, delete the lines that are to stay dead, and give the file to `causa repair fix`.
+    Example: `causa repair export letters.jsonl --error OVERSIZED_TEXT --text`
     """
     if not text:
         raise InvalidSettings("the file holds text of certificates", hint="--text, and treat it as you treat them")
@@ -121,6 +123,7 @@ def fix(
     """Put corrected certificates into the stream, each once: a letter that is mended is refused, whatever happened since.
 
     Headers of the new record tell the letter, its error, who mended it and when; `replay.repairs` keeps the same for ever.
+    Examples: `causa repair fix letters.jsonl`, `causa repair fix letters.jsonl --execute --as anne`
 
     Exit status: 0; 1 some lines were refused.
     """

@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # the core takes seconds to import: only what replays waits f
     from rich.console import Console
 
     from stream.replay.plan import Plan, Range
-    from stream.replay.player import Player, Reconciled
+    from stream.replay.player import Player
+    from stream.replay.reconciling import Reconciled
     from stream.replay.run import Run
     from stream.replay.selection import Selection
     from stream.replay.shell import Desk
@@ -279,7 +280,10 @@ async def _accounted(desk: Desk, run: Run, plan: Plan, found: Reconciled, check:
 
 @app.command("list")
 def list_() -> None:
-    """Print the runs that there are, with what became of them."""
+    """Print the runs that there are, with what became of them.
+
+    Example: `causa replay list`
+    """
     raise typer.Exit(asyncio.run(_list(load())))
 
 
@@ -327,6 +331,7 @@ def drop(
     """Delete a run's topics with all that they hold; what was published of it stays.
 
     It needs the right to delete topics, which the role of replays has not: the operator's.
+    Examples: `causa replay drop winter`, `causa replay drop winter --execute`
     """
     from stream.replay.run import run_of
 

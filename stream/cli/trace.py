@@ -143,6 +143,8 @@ def verify(
 ) -> None:
     """Check an export: its signature, the hashes of its files, and that nothing was added.
 
+    Example: `causa trace verify audit --key office.pub`
+
     Exit status: 0 it holds; 1 it does not.
     """
     from stream.replay import export, signing

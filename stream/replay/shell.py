@@ -19,7 +19,8 @@ from stream.replay.broker import Broker
 from stream.replay.feed import CertificateFeed, Choices, Chosen, Feed, LetterFeed, choices
 from stream.replay.manifest import Act, Manifest, last
 from stream.replay.plan import SAMPLE, Plan, Range, bounds_of, counted
-from stream.replay.player import Player, Reconciled, reconcile
+from stream.replay.player import Player
+from stream.replay.reconciling import Reconciled, reconcile
 from stream.replay.recorded import Bounds
 from stream.replay.run import Run
 from stream.replay.selection import SOURCES, Selection
@@ -196,11 +197,11 @@ async def measured(desk: Desk, plan: Plan, feed: Feed, voice: Voice) -> Plan:
     speed = None
     if sample:
         first = sample[:1] if plan.speaking.python else sample[: len(sample) // 2] or sample
-        start = await _timed(voice, first)  # the first request warms up; or it tells what a process costs to start
+        begun = await _timed(voice, first)  # the first request warms up; or it tells what a process costs to start
         rest = sample[len(first) :] or first
         each = await _timed(voice, rest) / len(rest)
         if plan.speaking.python:
-            each = max(1e-6, each - start / len(rest)) + start / other.AT_ONCE
+            each = max(1e-6, each - begun / len(rest)) + begun / other.AT_ONCE
         speed = 1 / each
     return replace(plan, versions=voice.versions(), speed=speed)
 

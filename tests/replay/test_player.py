@@ -20,7 +20,8 @@ from stream.replay.feed import Feed
 from stream.replay.identity import same_versions
 from stream.replay.manifest import Act, Manifest, last
 from stream.replay.plan import Plan, Range, told
-from stream.replay.player import Reconciled, Tally, reconcile
+from stream.replay.player import Tally
+from stream.replay.reconciling import Reconciled, reconcile
 from stream.replay.run import Run, names
 from stream.replay.selection import Selection, prefix, read_ids
 from stream.replay.shell import begin, measured, same_voice, settled
@@ -321,7 +322,7 @@ class TestVersions:
 
     def test_the_live_login_is_never_used(self) -> None:
         sasl = {"mechanism": "SCRAM-SHA-512", "username": "causa-worker", "password": "x"}
-        settings = Settings(kafka={"bootstrap": "a:1", "sasl": sasl})  # type: ignore[arg-type]
+        settings = Settings(kafka={"bootstrap": "a:1", "sasl": sasl})
         with pytest.raises(InvalidSettings, match="must not be used"):
             logged_in(settings, settings.replay.login, "replay.login")
         login = Login(mechanism="SCRAM-SHA-512", username="causa-replay", password=SecretStr("y"))

@@ -27,7 +27,8 @@ from stream.replay.broker import Broker, Record
 from stream.replay.feed import Feed
 from stream.replay.memory import MemoryBroker
 from stream.replay.plan import Plan, Range
-from stream.replay.player import Player, Reconciled, reconcile
+from stream.replay.player import Player
+from stream.replay.reconciling import Reconciled, reconcile
 from stream.replay.run import Run
 from stream.replay.selection import Selection
 from stream.replay.shell import Desk, begin, planned, player
