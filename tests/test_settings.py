@@ -40,6 +40,9 @@ OTHER = {
     "CAUSA_SEALING__KEYS": json.dumps({"a": "b"}), "CAUSA_SEALING__ACTIVE": "",
     "CAUSA_SEALING__KEKS": json.dumps({"a": "b"}), "CAUSA_SEALING__KEK": "", "CAUSA_SEALING__STORE": "sqlite:///keys",
     "CAUSA_KAFKA__BOOTSTRAP": "other:9092", "CAUSA_WORKER__DELIVERY": "at_least_once",
+    "CAUSA_SURVEILLANCE__ALERTS__MAIL__SECURITY": "tls", "CAUSA_SURVEILLANCE__ALERTS__MAIL__TO": '{"a": ["b"]}',
+    "CAUSA_DESK__SECOND_SHARE": "0.5",
+    **{f"CAUSA_REPLAY__{one}LOGIN__MECHANISM": "" for one in ("", "RECODE_", "REPAIR_", "TRACE_")},
     "CAUSA_WEB__LANGUAGE": "en",
 }  # fmt: skip
 

@@ -29,6 +29,7 @@ TABLE: Mapping[str, tuple[str, str]] = {
     "counts": ("counts:app", "Deaths by cause, day, place, age, sex and source: asked, imported, counted anew."),
     "alerts": ("alerts:app", "Find alerts in what is coded; list, acknowledge, mute them."),
     "detect": ("detect:command", "Judge any series of counts by a method of detection."),
+    "dashboard": ("dashboard:command", "Serve the dashboard of surveillance: what is unusual, where, and how sure."),
     "desk": ("desk:command", "Serve the coding desk: the queue of what the machine leaves to people, and its console."),
     "replay": ("replay:app", "Code ranges of topics again, compare, and account for every record."),
     "recode": ("recode:app", "Publish a replay's results as new revisions, once two people agree."),

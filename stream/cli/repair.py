@@ -49,7 +49,7 @@ def list_(
 
 
 async def _list(settings: Settings, errors: frozenset[str], everything: bool) -> int:
-    from stream.cli.tail import _CODES
+    from stream.hiding import CODES
     from stream.replay.repairing import letters
 
     count: Counter[str] = Counter()
@@ -64,7 +64,7 @@ async def _list(settings: Settings, errors: frozenset[str], everything: bool) ->
                 continue
             if everything or len(rows.get(code, ())) < SHOWN:
                 key = (one.letter.key or b"").decode("latin-1")
-                shown = key if _CODES["key"].fullmatch(key) else f"[{len(key)} hidden]"
+                shown = key if CODES["key"].fullmatch(key) else f"[{len(key)} hidden]"
                 by = f"  mended by {one.mended['who']} at {one.mended['at']}" if one.mended else ""
                 rows.setdefault(code, []).append(
                     f"  {one.place:<28} {one.letter.at:%Y-%m-%d %H:%M} {shown}  {one.letter.detail}{by}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from contextlib import aclosing
-from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +12,7 @@ import typer
 from stream.cli.output import utf8_stdout
 from stream.embedded.servers import Embedded
 from stream.errors import BadAvro, InputError, InvalidSettings
+from stream.hiding import hidden, plain
 from stream.reader import records
 from stream.registry import SUBJECTS, open_registry
 from stream.settings import Settings, load
@@ -66,48 +65,5 @@ def _readable(wire: Wire, subject: str, record: Any, text: bool) -> Any:
     except InputError as error:
         value = {"error": error.code if not isinstance(error, BadAvro) else error.message}
     if subject in SHOWN_TEXT and not text:
-        value = _hidden(value)
-    return _plain({"partition": record.partition, "offset": record.offset, **value})
-
-
-_TEXTS = frozenset({"text", "interval", "reason", "mother", "accident_place", "payload"})
-_CODES = {
-    # Avro takes any string here, and a dead letter may bear any key: they are shown where they can be no sentence.
-    "pregnancy": re.compile(r"[A-Z0-9_]{1,64}"),
-    "autopsy": re.compile(r"[A-Z0-9_]{1,64}"),
-    **dict.fromkeys(
-        ("certificate_id", "key", "parts", "form_version", "department", "commune"), re.compile(r"[\x21-\x7e]{1,128}")
-    ),
-}
-
-
-def _hidden(value: Any, name: str = "") -> Any:
-    """The value without what a certificate says; `name` is the field that holds it."""
-    if isinstance(value, dict):
-        # Sealed text is hidden too, but for the id of its key.
-        return {key: _hidden(item, name if name in _TEXTS and key != "key_id" else key) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_hidden(item, name) for item in value]
-    if isinstance(value, str | bytes) and _tells(value, name):
-        return f"[{len(value)} hidden]"
-    return value
-
-
-def _tells(value: str | bytes, name: str) -> bool:
-    """Whether a field's value may say what a certificate says."""
-    if name not in _CODES:
-        return name in _TEXTS
-    written = value.decode("latin-1") if isinstance(value, bytes) else value
-    return _CODES[name].fullmatch(written) is None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return value
+        value = hidden(value)
+    return plain({"partition": record.partition, "offset": record.offset, **value})

@@ -52,8 +52,8 @@ async def _show(
     settings: Settings, certificate_id: str, text: bool, as_json: bool, export: Path | None, key: Path | None, who: str
 ) -> int:
     from stream.certificate import utc_now
-    from stream.cli.tail import _hidden, _plain
     from stream.embedded.servers import Embedded
+    from stream.hiding import hidden, plain
     from stream.replay import export as exporting
     from stream.replay import history, shell, signing
     from stream.replay.kafka_broker import KafkaBroker
@@ -77,11 +77,11 @@ async def _show(
         await asyncio.to_thread(_written_down, settings, certificate_id, who)
         found = replace(found, events=await _opened(desk, found))
     else:
-        found = replace(found, events=history.within(found.events, _hidden))
+        found = replace(found, events=history.within(found.events, hidden))
     out = utf8_stdout()
     for number, one in enumerate(found.events, 1):
         if as_json:
-            out.write(json.dumps(exporting.line(one, number, _plain), ensure_ascii=False) + "\n")
+            out.write(json.dumps(exporting.line(one, number, plain), ensure_ascii=False) + "\n")
             continue
         place = f"{one.record.topic}/{one.record.partition}/{one.record.offset}"
         out.write(f"{history.seconds(one.at)}  {place:<28} {history.told(one)}\n")
@@ -89,7 +89,7 @@ async def _show(
             out.writelines(f"{'':>26}{line}\n" for line in _lines(one.value))
     if export is not None:
         assert private is not None
-        exporting.write(export, certificate_id, found, private, _plain, text=text, who=who, now=utc_now())
+        exporting.write(export, certificate_id, found, private, plain, text=text, who=who, now=utc_now())
         typer.echo(f"{export}: {len(found.events)} events, signed", err=True)
     return 0
 

@@ -12,18 +12,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from stream.coding import Origin
-from stream.errors import InfrastructureError
 from stream.pipeline.record import place
 
 AT_ONCE = 500
 """Records that are read together, where the caller does not say."""
 Headers = tuple[tuple[str, bytes], ...]
-
-
-class Overtaken(InfrastructureError):
-    """Another process does the same work under the same name; it goes on, and this one must stop."""
-
-    code = "OVERTAKEN"
 
 
 @dataclass(frozen=True, slots=True)

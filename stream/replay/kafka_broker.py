@@ -8,35 +8,22 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin import NewTopic as KafkaTopic
-from aiokafka.errors import (
-    IllegalOperation,
-    InvalidProducerEpoch,
-    KafkaError,
-    ProducerFenced,
-    TopicAlreadyExistsError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
-from stream import failpoints, kafka
+from stream import kafka
 from stream import topics as declared
-from stream.errors import BrokerUnavailable, InvalidSettings
-from stream.replay.broker import AT_ONCE, NewTopic, Overtaken, Position, Record, Transactions, Written
+from stream.errors import BrokerUnavailable, InvalidSettings, Overtaken
+from stream.replay.broker import AT_ONCE, NewTopic, Position, Record, Transactions, Written
 from stream.settings import Settings
+from stream.transaction import PATIENCE_S, STOP_S, UNKNOWN, TransactionalWriter
 
-STOP_S = 5.0
-PATIENCE_S = 60.0
-TRANSACTION_S = 45.0
-"""After so long without an end the broker aborts a transaction by itself, and readers go on past it."""
 FETCH_BYTES = 20 * 1024 * 1024
 TRIES, TRY_S = 50, 0.1
 """Looks for a topic that the broker may not show yet."""
-_UNKNOWN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
-"""What leaves the end of a transaction unknown (see `stream.worker.transactions`)."""
-_FENCED = (ProducerFenced, InvalidProducerEpoch)
 
 
 class KafkaBroker:
@@ -124,7 +111,7 @@ class KafkaBroker:
         """See `Broker.position`."""
         try:
             return await _position(self._options, group, TopicPartition(topic, partition))
-        except _UNKNOWN as error:
+        except UNKNOWN as error:
             raise await kafka.refusal(self._options, error) from None
 
     def transactions(self, name: str, group: str = "", source: tuple[str, int] | None = None) -> Transactions:
@@ -173,68 +160,30 @@ class KafkaTransactions:
 
     def __init__(self, name: str, group: str, place: TopicPartition | None, options: Mapping[str, Any]) -> None:
         self._name, self._group, self._place, self._options = name, group, place, dict(options)
-        self._producer: AIOKafkaProducer | None = None
-        self._open = False
+        self._writer = TransactionalWriter(
+            name, options, linger_ms=2, max_batch_size=256 * 1024, compression_type=kafka.compression()
+        )
 
     async def begin(self) -> Position | None:
         """See `Transactions.begin`."""
-        await self.close()
-        self._producer = AIOKafkaProducer(
-            **self._options, transactional_id=self._name, transaction_timeout_ms=round(TRANSACTION_S * 1000), acks="all",
-            linger_ms=2, max_batch_size=256 * 1024, max_request_size=16 * 1024 * 1024, compression_type=kafka.compression(),
-        )  # fmt: skip
         try:
+            await self._writer.begin()
             async with asyncio.timeout(PATIENCE_S):
-                await self._producer.start()
-                await self._producer.begin_transaction()  # waits until the broker has fenced whoever was before us
-                self._open = True
                 return await _position(self._options, self._group, self._place) if self._place else None
-        except _UNKNOWN as error:
-            raise await kafka.refusal(self._options, error) from None
+        except (BrokerUnavailable, *UNKNOWN) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise await kafka.refusal(self._options, cause) from None
 
     async def commit(self, records: Sequence[Written], position: Position | None = None) -> None:
         """See `Transactions.commit`."""
-        producer = self._producer
-        if producer is None:
-            raise BrokerUnavailable("transaction: not begun")
-        queued: list[asyncio.Future[Any]] = []
+        moved = {}
+        if position is not None and self._place is not None:
+            moved[self._place] = OffsetAndMetadata(position.offset, position.note)
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                if not self._open:
-                    await producer.begin_transaction()
-                self._open = False
-                for number, record in enumerate(records):
-                    if number == len(records) // 2:
-                        await failpoints.reach("mid-produce")
-                    sent = await producer.send(record.topic, record.value, key=record.key, headers=list(record.headers))
-                    queued.append(sent)
-                await asyncio.gather(*queued)
-                await failpoints.reach("before-offsets")
-                if position is not None and self._place is not None:
-                    moved = {self._place: OffsetAndMetadata(position.offset, position.note)}
-                    await producer.send_offsets_to_transaction(moved, self._group)
-                await failpoints.reach("after-offsets")
-                await producer.commit_transaction()
-                await failpoints.reach("after-commit")
-        except _UNKNOWN as error:
-            for sent in queued:
-                sent.add_done_callback(_heard)  # one fault was told: those of the other records are the same
-            if isinstance(error, _FENCED) or any(_fenced(sent) for sent in queued):
-                raise Overtaken(f"another process writes as {self._name}", hint="wait for it, or stop it") from None
-            raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
+            await self._writer.commit([(record.topic, record) for record in records], moved, self._group)
+        except Overtaken as error:
+            raise Overtaken(error.message, hint="wait for it, or stop it") from None
 
     async def close(self) -> None:
         """See `Transactions.close`."""
-        producer, self._producer, self._open = self._producer, None, False
-        if producer is not None:
-            with suppress(*_UNKNOWN):
-                await asyncio.wait_for(producer.stop(), STOP_S)
-
-
-def _fenced(sent: asyncio.Future[Any]) -> bool:
-    return sent.done() and not sent.cancelled() and isinstance(sent.exception(), _FENCED)
-
-
-def _heard(sent: asyncio.Future[Any]) -> None:
-    if not sent.cancelled():
-        sent.exception()
+        await self._writer.close()

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
-from stream.errors import BrokerUnavailable, InvalidSettings
-from stream.replay.broker import AT_ONCE, Headers, NewTopic, Overtaken, Position, Record, Transactions, Written
+from stream.errors import BrokerUnavailable, InvalidSettings, Overtaken
+from stream.replay.broker import AT_ONCE, Headers, NewTopic, Position, Record, Transactions, Written
 
 Place = tuple[str, int]
 

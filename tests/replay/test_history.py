@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from worker.certificates import words
 
 from replay.world import NOW, RUN, World
-from stream.cli.tail import _hidden, _plain
 from stream.coding import Automation, AutomationChange, Correction, DecisionKind, change_record, correction_record
 from stream.errors import InvalidSettings
+from stream.hiding import hidden, plain
 from stream.replay import export
 from stream.replay.broker import Record
 from stream.replay.history import Happened, history, ordered, told, within
@@ -84,13 +84,13 @@ class TestHistory:
         from worker.certificates import samples
 
         spoken = words(c for c in samples() if c.certificate_id == name)
-        hidden = within(found.events, _hidden)
+        covered = within(found.events, hidden)
         shown = json.dumps(
-            [export.line(one, n, _plain) for n, one in enumerate(hidden, 1)], ensure_ascii=False
+            [export.line(one, n, plain) for n, one in enumerate(covered, 1)], ensure_ascii=False
         ).casefold()
         assert not [word for word in spoken if word in shown]
         whole = json.dumps(
-            [export.line(one, n, _plain) for n, one in enumerate(await opened(world.desk, found.events), 1)],
+            [export.line(one, n, plain) for n, one in enumerate(await opened(world.desk, found.events), 1)],
             ensure_ascii=False,
         ).casefold()
         assert [word for word in spoken if word in whole]
@@ -126,9 +126,9 @@ class TestExport:
         world, name = await eventful()
         key = Ed25519PrivateKey.generate()
         found = await history(world.broker, world.desk.wire, world.desk.topics, name)
-        found = replace(found, events=within(found.events, _hidden))
+        found = replace(found, events=within(found.events, hidden))
         folder = tmp_path / "export"
-        export.write(folder, name, found, key, _plain, text=False, who="a", now=NOW)
+        export.write(folder, name, found, key, plain, text=False, who="a", now=NOW)
         checked = export.verify(folder, key.public_key())
         assert checked.faults == ()
         assert checked.manifest["events"] == len(found.events)
@@ -144,6 +144,6 @@ class TestExport:
         events.unlink()
         assert "missing" in export.verify(folder, key.public_key()).faults[0]
         with pytest.raises(InvalidSettings, match="not empty"):
-            export.write(folder, name, found, key, _plain, text=False, who="a", now=NOW)
+            export.write(folder, name, found, key, plain, text=False, who="a", now=NOW)
         with pytest.raises(InvalidSettings):
             export.verify(tmp_path / "none", key.public_key())

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from replay.world import NOW, OTHER_WORDS, RUN, World, voice
 from stream.coding import Automation, coded_record
-from stream.errors import InvalidSettings
+from stream.errors import InvalidSettings, Overtaken
 from stream.pipeline.record import Decision, Incoming
-from stream.replay.broker import Overtaken, Position
+from stream.replay.broker import Position
 from stream.replay.feed import Feed
 from stream.replay.identity import same_versions
 from stream.replay.manifest import Act, Manifest, last

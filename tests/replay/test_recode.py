@@ -17,9 +17,8 @@ from worker.certificates import samples
 from replay.world import NOW, OTHER_WORDS, RUN, World, voice
 from stream.certificate import Status
 from stream.coding import Automation, CodedCertificate, Modality, Route, TaskState, coded_record, read_task, supersedes
-from stream.errors import InvalidData, InvalidSettings
+from stream.errors import InvalidData, InvalidSettings, Overtaken
 from stream.replay import signing
-from stream.replay.broker import Overtaken
 from stream.replay.manifest import Act, Event
 from stream.replay.outcome import outcome
 from stream.replay.publishing import Publisher, counted, progress

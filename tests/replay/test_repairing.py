@@ -12,7 +12,7 @@ from worker.certificates import samples
 
 from replay.world import NOW, World
 from stream.certificate import Certificate, certificate_json, certificate_record
-from stream.replay.broker import Overtaken
+from stream.errors import Overtaken
 from stream.replay.repairing import TOPIC, Mended, exported, letters, planned, read, repair
 
 

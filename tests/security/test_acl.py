@@ -25,7 +25,7 @@ def topics(role: str, operation: str) -> set[str]:
 
 def test_each_role_has_what_it_needs_and_no_more() -> None:
     assert {r.principal.removeprefix("User:causa-") for r in RIGHTS} == {
-        "producer", "worker", "surveillance", "quality", "desk", "replay", "operator"
+        "producer", "worker", "surveillance", "quality", "desk", "replay", "recode", "repair", "trace", "operator"
     }  # fmt: skip
     assert not topics("surveillance", "READ") & TEXTS and not topics("quality", "READ") & TEXTS
     assert not topics("operator", "READ") & TEXTS and not topics("producer", "READ")
@@ -33,7 +33,9 @@ def test_each_role_has_what_it_needs_and_no_more() -> None:
     assert topics("worker", "WRITE") == {"coded", "manual", "dead-letters"} and topics("producer", "WRITE") == {
         "certificates"
     }
-    assert not topics("replay", "WRITE")
+    assert not topics("replay", "WRITE") and not topics("trace", "WRITE")
+    assert topics("recode", "WRITE") == {"coded", "manual"} and topics("repair", "WRITE") == {"certificates"}
+    assert topics("worker", "READ") == {"certificates", "corrections", "automation"}
     for role in ("replay", "desk", "surveillance"):
         groups = [r for r in RIGHTS if r.principal == f"User:causa-{role}" and r.kind == "GROUP"]
         assert all(r.prefixed and r.name.startswith("causa-") and not "causa".startswith(r.name) for r in groups)
