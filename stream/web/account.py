@@ -47,7 +47,7 @@ async def password(request: Request) -> Response:
     attempt = Attempt(person.login, visit.address, visit.cookies.get("device", ""))
     if await asyncio.to_thread(front.attempts.wait_s, attempt, user.pseudonym):
         refuse(429)
-    if await asyncio.to_thread(front.people.logged_in, person.login, current) is None:
+    if await front.logged_in(person.login, current) is None:
         await asyncio.to_thread(front.attempts.failed, attempt, user.pseudonym)
         return await _page(request, fault="current", status=422)
     if new != again or new == current:

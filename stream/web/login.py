@@ -20,8 +20,6 @@ from stream.web.users import User, written_roles
 from stream.web.visit import front_of, visit_of
 
 _FIELD_CHARS = 512
-_AT_ONCE = asyncio.Semaphore(2)
-"""Each check of a password takes 64 MiB and a core for a moment."""
 
 
 def routes() -> list[BaseRoute]:
@@ -64,8 +62,7 @@ async def login(request: Request) -> Response:
     wait_s = await asyncio.to_thread(front.attempts.wait_s, attempt, pseudonym)
     if wait_s:
         return _form(request, wanted, fault="wait", minutes=int(wait_s // 60) + 1, status=429)
-    async with _AT_ONCE:
-        person = await asyncio.to_thread(front.people.logged_in, name, password)
+    person = await front.logged_in(name, password)
     if person is None:
         await asyncio.to_thread(front.attempts.failed, attempt, pseudonym)
         failed = Event(pseudonym or "-", "LOGIN_FAILED", address=visit.address, detail={"by": "password"})

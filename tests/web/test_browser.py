@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from stream.services import Oidc, Pages, Web
@@ -144,7 +145,7 @@ async def test_another_site_can_neither_frame_nor_post(app: Starlette, make: Cal
 
 async def test_a_login_at_a_real_provider(make: Callable[..., Starlette], provider: str, clock: Clock) -> None:
     clock.now = datetime.now(UTC)  # the provider's clock goes
-    web = Web(oidc=Oidc(issuer=provider, client_id="desk"))
+    web = Web(oidc=Oidc(issuer=provider, client_id="desk", client_secret=SecretStr("s")))
     async with served(make(web), web, Pages()) as url, browsing() as (context, _):
         page = await context.new_page()
         await page.goto(f"{url}/?word=b")

@@ -130,6 +130,11 @@ async def test_another_host_is_refused(app: Starlette, host: str) -> None:
     assert "evil" not in answer.text
 
 
+async def test_health_answers_by_any_name(app: Starlette) -> None:
+    async with browser(app) as client:
+        assert (await client.get("/health/live", headers={"host": "10.0.0.3:8480"})).status_code == 200
+
+
 async def test_two_hosts_are_refused(app: Starlette) -> None:
     headers = [(b"host", b"127.0.0.1"), (b"host", b"evil.example")]
     status, _ = await raw(app, {"method": "GET", "path": "/login", "headers": headers}, [])
@@ -190,7 +195,7 @@ async def test_unsafe_requests_need_the_token(app: Starlette) -> None:
         json, form = {"json": {"a": 1}}, {"data": {"word": "a"}}
         for wrong in ("", "x", stranger, good[:-1], good.upper()):
             for body in (json, form, {"data": {"csrf": wrong, "word": "a"}}):
-                answer = await client.post("/act", headers={"x-csrf-token": wrong}, **body)  # type: ignore[arg-type]
+                answer = await client.post("/act", headers={"x-csrf-token": wrong}, **body)
                 assert answer.status_code == 403, (wrong, body)
         assert (await client.post("/act", json={"csrf": good})).status_code == 403, "in JSON it stands in the header"
         assert (await client.post("/logout")).status_code == 403

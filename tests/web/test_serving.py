@@ -32,10 +32,13 @@ async def served(
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(app, web, pages, background=background, told=address.set_result))
     try:
-        await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        yield address.result()
+        task.add_done_callback(lambda _: None if address.done() else address.cancel())
+        try:
+            url = await address
+        except asyncio.CancelledError:
+            await task  # which tells why
+            raise
+        yield url
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
