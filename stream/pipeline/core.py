@@ -293,7 +293,7 @@ class Core:
         cause = replace(cause, confidence=self._certainty(cause, worded.part1, worded.part2, unknown))
         broken = tuple(edit.id for edit in self._edits.check(certificate, worded.part1, worded.part2, cause))
         decision = target(
-            of_certificate(certificate, cause, unknown, broken), self._policy, self._edits, self._audit_key,
+            of_certificate(certificate, lines, cause, unknown, broken), self._policy, self._edits, self._audit_key,
             calibrated=self._calibrated(versions), automation=self.automation,
         )  # fmt: skip
         manual = decision.targeting.route is Route.MANUAL

@@ -75,11 +75,12 @@ class Stratum(_Strict):
 
 
 class Interest(_Strict):
-    """Causes that a person always sees, and how much one such death presses."""
+    """Causes that a person always sees, and how much one such death presses; `mention`: wherever they stand."""
 
     codes: Range
     why: Annotated[str, Field(min_length=1)]
     alert: Annotated[int, Field(ge=0, le=9)] = 0
+    mention: bool = False
 
     @field_validator("codes")
     @classmethod

@@ -124,7 +124,11 @@ def _rejected(subject: Subject, policy: Policy, edits: Edits) -> bool:
 def _listed(subject: Subject, policy: Policy) -> list[tuple[str, int]]:
     """Why a person must see it whatever the confidence, and how much that presses."""
     code = subject.code
-    listed = [(entry.why, entry.alert) for entry in policy.rules.interest if code and entry.holds(code)]
+    listed = [
+        (entry.why, entry.alert)
+        for entry in policy.rules.interest
+        if (code and entry.holds(code)) or (entry.mention and any(map(entry.holds, subject.mentions)))
+    ]
     if subject.age_days is not None and subject.age_days < policy.rules.infant_days:
         listed.append(("infant death", 0))
     if code and policy.is_rare(code):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.certificate import Form, Source, read_certificate
-from stream.coding import Automation, CodedLine, Reason, Route, Uncoded, Underlying, Why
+from stream.coding import Assertion, Automation, CodedLine, Entity, Method, Reason, Route, Uncoded, Underlying, Why
 from stream.targeting import edits
 from stream.targeting.policy import Interest, Policy, Rules, Stratum
 from stream.targeting.subject import of_certificate
@@ -56,8 +56,26 @@ def decided(
     broken: tuple[str, ...] = (), calibrated: bool = True, automation: Mapping[str, Automation] = NORMAL, **fields: Any,
 ) -> Decision:  # fmt: skip
     fields = {"certificate_id": "A", "part1": ["x"], "sex": "F", "age": {"value": 70}, **fields}
-    subject = of_certificate(read_certificate(fields), Underlying(code, p), unknown, broken)
+    subject = of_certificate(read_certificate(fields), (), Underlying(code, p), unknown, broken)
     return target(subject, policy, edits.load(), key, calibrated=calibrated, automation=automation)
+
+
+def test_a_cause_that_presses_counts_wherever_it_stands_but_as_history() -> None:
+    measles = Interest(codes=("B05", "B05"), why="measles", alert=8, mention=True)
+    rules = POLICY.rules.model_copy(update={"interest": (measles, Interest(codes=("I21", "I21"), why="heart"))})
+    policy = replace(POLICY, rules=rules)
+
+    def of(assertion: Assertion, code: str) -> Decision:
+        line = CodedLine((Entity(code, 0, 1, 0.9, Method.RULES, "x", assertion=assertion),))
+        certificate = read_certificate({"certificate_id": "A", "part1": ["x"], "age": {"value": 70}})
+        subject = of_certificate(certificate, (line,), Underlying("C50.9", 0.9), 0.0, ())
+        return target(subject, policy, edits.load(), KEY, calibrated=True, automation=NORMAL)
+
+    told = of(Assertion.PROBABLE, "B05.2")
+    assert told.targeting.reasons == (Reason.MANDATORY_INTEREST,)
+    assert told.priority >= 8
+    assert of(Assertion.HISTORY, "B05.2").targeting.route is Route.AUTO
+    assert of(Assertion.AFFIRMED, "I21.9").targeting.route is Route.AUTO, "as the underlying cause alone"
 
 
 STRICT = {"rest": Automation.STRICT, "external": Automation.STRICT}
@@ -156,7 +174,7 @@ def test_what_no_threshold_makes_automatic(
     free = {name: one.model_copy(update={"normal": Found(threshold=0.0)}) for name, one in FITTED.strata.items()}
     policy = replace(POLICY, thresholds=FITTED.model_copy(update={"strata": free}))
     fields = {"certificate_id": "A", "part1": ["x"], "sex": "F", "age": {"value": age}}
-    subject = of_certificate(read_certificate(fields), Underlying(code, p), unknown, broken)
+    subject = of_certificate(read_certificate(fields), (), Underlying(code, p), unknown, broken)
     found = target(subject, policy, edits.load(), KEY)
     assert never_automatic(subject, policy, edits.load()) == (found.targeting.route is Route.MANUAL)
 
