@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,7 @@ def shared(name: str) -> Path:
     if not path.exists():
         pytest.skip("the shared data folder is not here")
     return path
+
+
+LONG = bool(os.environ.get("CAUSA_LONG"))
+"""Whether everything is killed at every point (`make chaos`), or at some (`make test`)."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shared import LONG
 from worker.certificates import samples, words
 from worker.worlds import RealWorld
 
@@ -89,7 +90,8 @@ async def test_from_replay_to_recode_with_kills(shell: Shell) -> None:
     assert not [t for t in await shell.broker.topics() if name in t]
 
     # Killed amid results, amid offsets, behind a commit; then to its end.
-    for point in ("mid-produce:kill:3", "before-offsets:kill:2", "after-offsets:kill:3", "after-commit:kill:4"):
+    points = ("before-offsets:kill:2", "after-commit:kill:4", "mid-produce:kill:3", "after-offsets:kill:3")
+    for point in points if LONG else points[:2]:
         died = await shell.run("replay", "run", name, "--execute", CAUSA_FAILPOINT=point)
         assert died.returncode == -9, died.stderr
     done = await shell.run("replay", "run", name, "--execute", "--check-identity")
@@ -149,7 +151,7 @@ async def recoded(shell: Shell, run: str, number: int) -> None:
     assert (await shell.run("recode", "approve", run, "--key", "anne.pem", "--as", "bea")).returncode == 2
     assert (await shell.run("recode", "approve", run, "--key", "bea.pem", "--as", "bea")).returncode == 0
     there = len(await shell.records(shell.topic("coded")))
-    for point in ("mid-produce:kill:2", "after-offsets:kill:2"):
+    for point in ("after-offsets:kill:2", "mid-produce:kill:2")[: 2 if LONG else 1]:
         died = await shell.run("recode", "publish", run, "--execute", CAUSA_FAILPOINT=point)
         assert died.returncode == -9, died.stderr
     done = await shell.run("recode", "publish", run, "--execute", "--as", "anne")
@@ -176,7 +178,7 @@ async def repaired(shell: Shell) -> None:
     line = json.dumps({"letter": place[1], "certificate": certificate_json(good)})
     (shell.folder / "mended.jsonl").write_text(line + "\n", encoding="utf-8")
     assert (await shell.run("repair", "fix", "mended.jsonl")).returncode == 0
-    for point in ("mid-produce:kill:1", "after-commit:kill:1"):
+    for point in ("after-commit:kill:1", "mid-produce:kill:1")[: 2 if LONG else 1]:
         assert (await shell.run("repair", "fix", "mended.jsonl", "--execute", CAUSA_FAILPOINT=point)).returncode == -9
     again = await shell.run("repair", "fix", "mended.jsonl", "--execute")
     assert again.returncode == 1

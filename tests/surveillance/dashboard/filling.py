@@ -11,10 +11,12 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from stream.certificate import Age, Place, Sex
@@ -170,7 +172,7 @@ _WEIGHTS = np.array([WEIGHTS.get(code, 0.85) for code in _PLACES])
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
-def _factors(one: Made) -> np.ndarray:  # type: ignore[type-arg]
+def _factors(one: Made) -> NDArray[np.float64]:
     places = load_places()
     factors = np.ones(len(_PLACES))
     for where, factor in one.outbreaks.items():
@@ -182,10 +184,11 @@ def _factors(one: Made) -> np.ndarray:  # type: ignore[type-arg]
 def alert(engine: Engine, counts: Counts, now: date = NOW, days: int = 2, rules: Rules | None = None) -> Rules:
     """Run detection on the last days, and let two single deaths speak."""
     made = rules or ruling.parse(RULES)
+    last = datetime(now.year, now.month, now.day, 18, tzinfo=UTC)
     for back in reversed(range(days)):
-        at = datetime(now.year, now.month, now.day, 18, tzinfo=UTC) - timedelta(days=back)
-        Keeper(engine, counts, made, lambda at=at: at).detect(at.date())  # type: ignore[misc]
-    keeper = Keeper(engine, counts, made, lambda: datetime(now.year, now.month, now.day, 18, tzinfo=UTC))
+        at = last - timedelta(days=back)
+        Keeper(engine, counts, made, partial(_same, at)).detect(at.date())
+    keeper = Keeper(engine, counts, made, partial(_same, last))
     reads = [
         Read("coded", coded_record(_single(f"FR-2026-{n:06}", code, place, now - timedelta(days=n))), None)  # type: ignore[arg-type]
         for n, (code, place) in enumerate((("B05.9", "13"), ("A39.0", "75")), 1)
@@ -193,6 +196,10 @@ def alert(engine: Engine, counts: Counts, now: date = NOW, days: int = 2, rules:
     with writing(engine) as connection:
         keeper.fold(connection, reads)
     return made
+
+
+def _same(at: datetime) -> datetime:
+    return at
 
 
 def _single(name: str, code: str, place: str, died: date) -> CodedCertificate:
