@@ -66,7 +66,7 @@ async def test_a_refusing_broker_is_told_with_its_reason_once() -> None:
         async def process(self, batch: Any) -> list[Decision]:
             return [Decision(one, ()) for one in batch]
 
-    flow, done = Flow(Processor(), AtLeastOnce(Broker(), retry_s=0.001), 1), asyncio.Event()  # type: ignore[arg-type]
+    flow, done = Flow(Processor(), AtLeastOnce(Broker(), retry_s=0.001), 1), asyncio.Event()
     courier = flow.start()
     with capture_logs() as logs:
         await flow.put([incoming()], done.set)

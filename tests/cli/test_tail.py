@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stream import hiding
 from stream.certificate import Sealed, certificate_record, read_certificate
 from stream.cli import tail
 from stream.cli.output import utf8_stdout
@@ -125,13 +126,13 @@ def strings(node: Any, name: str = "", record: str = "") -> Iterator[tuple[str, 
 def test_every_string_of_a_certificate_is_hidden_or_a_code() -> None:
     found = set(strings(load_schemas(Settings().registry.schemas)["certificates"]))
     assert len(found) > 10
-    known = tail._TEXTS | tail._CODES.keys() | {"key_id", "nonce", "ciphertext"}
+    known = hiding.TEXTS | hiding.CODES.keys() | {"key_id", "nonce", "ciphertext"}
     assert not {field for _, field in found} - known
 
 
 def test_subjects_that_hold_certificates_or_payloads_are_those_that_are_hidden() -> None:
     schemas = load_schemas(Settings().registry.schemas)
-    holding = {s for s in SUBJECTS if {name for _, name in strings(schemas[s])} & (tail._TEXTS - {"reason"})}
+    holding = {s for s in SUBJECTS if {name for _, name in strings(schemas[s])} & (hiding.TEXTS - {"reason"})}
     assert holding == tail.SHOWN_TEXT
 
 

@@ -47,7 +47,7 @@ class World:
     def __init__(self, in_flight: int = 3) -> None:
         self.processor, self.outbox = Handmade(), MemoryOutbox()
         self.acknowledged: list[int] = []
-        self.flow = Flow(self.processor, AtLeastOnce(self.outbox, retry_s=0.001), in_flight)  # type: ignore[arg-type]
+        self.flow = Flow(self.processor, AtLeastOnce(self.outbox, retry_s=0.001), in_flight)
         self.courier = self.flow.start()
 
     async def put(self, number: int) -> None:
@@ -208,7 +208,7 @@ async def test_only_a_refusal_is_tried_again() -> None:
             raise ZeroDivisionError
 
     outbox, processor = Broken(), Handmade()
-    flow = Flow(processor, AtLeastOnce(outbox), 1)  # type: ignore[arg-type]
+    flow = Flow(processor, AtLeastOnce(outbox), 1)
     courier = flow.start()
     processor.finish(0)
     await flow.put([Incoming(None, None, Origin("t", 0, 0))], lambda: None)
