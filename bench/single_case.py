@@ -37,7 +37,7 @@ from stream.settings import Settings, load
 from stream.wire import Wire
 from stream.worker.subjects import subject_topics
 
-TEXTS = ("rougeole", "encéphalite rougeoleuse", "pneumopathie de rougeole")
+TEXTS = ("rougeole", "rougeole avec pneumopathie", "encéphalite, rougeole")
 START_S, PATIENCE_S = 180.0, 60.0
 
 
@@ -97,6 +97,7 @@ async def _timed(
 ) -> Sequence[float]:  # fmt: skip
     sent: dict[str, float] = {}
     took: dict[str, float] = {}
+    texts: dict[str, str] = {}
     usual = samples()
     rng = random.Random(1)
 
@@ -107,8 +108,8 @@ async def _timed(
         await producer.send(topic, value, key=made.certificate_id.encode())
 
     async def case(name: str) -> None:
-        sent[name] = time.monotonic()
-        await send(replace(rng.choice(usual), certificate_id=name, part1=(Line(rng.choice(TEXTS)),), part2=()))
+        sent[name], texts[name] = time.monotonic(), rng.choice(TEXTS)
+        await send(replace(rng.choice(usual), certificate_id=name, part1=(Line(texts[name]),), part2=()))
 
     async def seen(patience_s: float, names: set[str]) -> None:
         until = time.monotonic() + patience_s
@@ -135,6 +136,9 @@ async def _timed(
         number += 1
         await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
     await watching
+    missing = sorted({texts[name] for name in names - took.keys()})
+    if missing:
+        print(f"no alert for: {'; '.join(missing)}")
     return list(took.values())
 
 

@@ -88,7 +88,10 @@ class Rules:
         name = series_id(group, place, by, age, sex)
         listed = next((watch for watch in self.watches() if watch.name == name), None)
         file = self.file
-        return listed or Watch("", group, place, by, age, sex, file.method, file.otherwise, file.least, 0, None)
+        if listed is not None:
+            return listed
+        otherwise = _excluding(file.otherwise, file) if file.otherwise else None
+        return Watch("", group, place, by, age, sex, _excluding(file.method, file), otherwise, file.least, 0, None)
 
     def hearing(self, sink: str) -> Hearing:
         """What a sink hears of."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from stream.surveillance.alerts.judging import foreseen
 from stream.surveillance.dashboard.suppression import ROUND, rounded
 from stream.surveillance.detection.nowcast import Nowcast
 from stream.surveillance.detection.series import Series, Step
@@ -36,6 +37,7 @@ class Point:
         alarm: above the threshold.
         z, p_value: of the verdict.
         reason: why it was not judged.
+        doubt: standard error of the logarithm of `share`.
     """
 
     day: date
@@ -52,6 +54,7 @@ class Point:
     z: float | None = None
     p_value: float | None = None
     reason: Reason | None = None
+    doubt: float = 0.0
 
     @property
     def level(self) -> float | None:
@@ -98,9 +101,11 @@ def weekly(weeks: Series, nowcasts: Sequence[Nowcast], verdicts: Sequence[Verdic
         ahead = [by_day[day] for i in range(7) if (day := verdict.day + timedelta(days=i)) in by_day]
         count = weeks.counts[weeks.index(verdict.day)]
         share = float(weeks.shares()[weeks.index(verdict.day)])
-        point = Point(verdict.day, verdict.day + timedelta(days=6), count, share=min(1.0, share))
+        doubt = float(weeks.doubts()[weeks.index(verdict.day)])
+        point = Point(verdict.day, verdict.day + timedelta(days=6), count, share=min(1.0, share), doubt=doubt)
         if ahead and count is not None and share < NEARLY_ALL:
-            point = replace(point, **_week(count, ahead))
+            estimate, low, high = _week(count, ahead)
+            point = replace(point, estimate=estimate, low=low, high=high)
         points.append(_judged(point, verdict, share))
     return tuple(points)
 
@@ -129,20 +134,32 @@ def daily(days: Series, nowcasts: Sequence[Nowcast], weeks: Sequence[Point], fir
 def protected(points: Sequence[Point], hidden: Mapping[date, bool]) -> tuple[Point, ...]:
     """Points as they are shown to those without the right to small counts; a step that is not named is hidden.
 
-    Scores and p values would tell a count to the unit: they are left out.
+    All that is shown follows from the rounded count, the share, and the baseline of other weeks: an estimate made of the
+    count itself, a score, or an alarm by it would tell the count to the unit.
     """
-    found = []
-    for point in points:
-        if hidden.get(point.day, True):
-            found.append(Point(point.day, point.last, None, hidden=True, share=round(point.share, 2)))
-            continue
-        values = {
-            name: None if (value := getattr(point, name)) is None else float(rounded(value, to))
-            for to, names in ((ROUND, ("count", "estimate", "low", "high")), (1, ("expected", "threshold")))
-            for name in names
-        }
-        found.append(replace(point, share=round(point.share, 2), z=None, p_value=None, **values))
-    return tuple(found)
+    return tuple(_hidden(point) if hidden.get(point.day, True) else _published(point) for point in points)
+
+
+def _hidden(point: Point) -> Point:
+    return Point(point.day, point.last, None, hidden=True, share=round(point.share, 2))
+
+
+def _published(point: Point) -> Point:
+    count = None if point.count is None else float(rounded(point.count))
+    share = round(point.share, 2)
+    estimate = low = high = None
+    if point.estimate is not None:
+        estimate, low, high = foreseen(count, share, round(point.doubt, 2))
+    found = Point(
+        point.day, point.last, count, False, share, _round(estimate, ROUND), _round(low, ROUND), _round(high, ROUND),
+        _round(point.expected, 1), _round(point.threshold, 1), reason=point.reason,
+    )  # fmt: skip
+    above = found.level is not None and found.threshold is not None and found.level > found.threshold
+    return replace(found, alarm=above)
+
+
+def _round(value: float | None, to: int) -> float | None:
+    return None if value is None else float(rounded(value, to))
 
 
 def _judged(point: Point, verdict: Verdict, share: float) -> Point:
@@ -155,23 +172,23 @@ def _judged(point: Point, verdict: Verdict, share: float) -> Point:
     )  # fmt: skip
 
 
-def _week(count: float, ahead: Sequence[Nowcast]) -> dict[str, float | None]:
+def _week(count: float, ahead: Sequence[Nowcast]) -> tuple[float | None, float | None, float | None]:
     """Estimate and bounds of a week from its days.
 
     What the delays leave in doubt is the same for all days and adds up; chance does not, and adds by squares.
     """
-    if any(day.estimate is None for day in ahead):
-        return {"estimate": None, "low": None, "high": None}
-    estimate = count + sum((day.estimate or 0.0) - day.reported for day in ahead)
-    common = sum(_NORMAL * day.doubt * (day.estimate or 0.0) for day in ahead)
-    bounds = {}
-    for name, sign in (("low", -1), ("high", 1)):
-        chance = 0.0
-        for day in ahead:
-            reach = abs((getattr(day, name) or 0.0) - (day.estimate or 0.0))
-            chance += max(0.0, reach**2 - (_NORMAL * day.doubt * (day.estimate or 0.0)) ** 2)
-        bounds[name] = max(count, estimate + sign * math.hypot(common, math.sqrt(chance)))
-    return {"estimate": estimate, **bounds}
+    estimate, common = count, 0.0
+    below = above = 0.0
+    for day in ahead:
+        if day.estimate is None or day.low is None or day.high is None:
+            return None, None, None
+        estimate += day.estimate - day.reported
+        doubt = _NORMAL * day.doubt * day.estimate
+        common += doubt
+        below += max(0.0, (day.estimate - day.low) ** 2 - doubt**2)
+        above += max(0.0, (day.high - day.estimate) ** 2 - doubt**2)
+    low, high = estimate - math.hypot(common, math.sqrt(below)), estimate + math.hypot(common, math.sqrt(above))
+    return estimate, max(count, low), max(count, high)
 
 
 _NORMAL = 1.96

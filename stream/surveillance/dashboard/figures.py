@@ -12,9 +12,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from stream.certificate import Sex, utc_now
+from stream.surveillance.alerts.alert import series_id
+from stream.surveillance.alerts.clauses import Judge
 from stream.surveillance.alerts.judging import Detection, Examined, foreseen
 from stream.surveillance.alerts.register import Register
-from stream.surveillance.alerts.rules import Judge, Rules, Watch
+from stream.surveillance.alerts.rules import Rules, Watch
 from stream.surveillance.counts import Counts, Known, Query
 from stream.surveillance.dashboard import curve as curves
 from stream.surveillance.dashboard.choice import COUNTRY, Choice
@@ -155,8 +157,13 @@ class Figures:
 
     def watch(self, choice: Choice) -> Watch:
         """As the rules of alerting have it; as their defaults have it where they do not name it."""
-        watch = self.rules.watch(choice.group, choice.place, choice.by, choice.age, choice.sex)
-        return self._watches.get(watch.name, watch)
+        name = series_id(choice.group, choice.place, choice.by, choice.age, choice.sex)
+        found = self._watches.get(name)
+        if found is None:
+            found = self._watches[name] = self.rules.watch(
+                choice.group, choice.place, choice.by, choice.age, choice.sex
+            )
+        return found
 
     def _detection(self, as_of: date) -> Detection:
         """One look at the counts, which knows delays and coverage of places."""
@@ -179,7 +186,7 @@ class Figures:
     def _curve(self, choice: Choice, rights: Rights) -> Curve:
         look = self._examined(choice) if _judgeable(choice) else None
         if look is None:
-            return self._counted(choice)
+            return self._counted(choice) if rights.small else Curve((), choice.step, "", {})
         judge, weeks, shown = _method(look), look.days.weeks(), _shown(look)
         wanted = range(max(0, len(weeks) - choice.span), len(weeks))
         points = curves.weekly(shown.weeks(), look.nowcasts, self._judge(judge, weeks, wanted))
@@ -269,15 +276,27 @@ class Figures:
                 key: curves.protected([point], {week: hidden is None or key in hidden})[0]
                 for key, point in points.items()
             }
-        span = max(choice.span, ((self.now() or week) - week).days // 7 + 2)
-        total = self.curve(replace(choice, step=Step.WEEK, span=span), rights).at(week)
+        total = self._total(choice, look, week)
+        if total is not None and not rights.small:
+            (total,) = curves.protected([total], self._hidden(choice))
         return Parts(by, week, total, tuple(Part(key, point) for key, point in points.items()))
+
+    def _total(self, choice: Choice, look: Examined | None, week: date) -> Point | None:
+        """The point that a curve has there; None where the week is not held."""
+        if look is None:
+            series = self.counts.series(replace(choice.query, start=week, end=week + timedelta(days=6)), Step.WEEK)
+            return Point(week, week + timedelta(days=6), series.counts[0]) if len(series) else None
+        weeks = look.days.weeks()
+        i = weeks.index(week)
+        if not 0 <= i < len(weeks):
+            return None
+        return curves.weekly(_shown(look).weeks(), look.nowcasts, self._judge(_method(look), weeks, [i]))[0]
 
     def _rows(self, choice: Choice, by: str, table: Mapping[str, Series]) -> list[str]:
         if by in ("age", "sex"):
             return [key for key in table if key != COUNTRY]
         if by == "region":
-            return [*self.places.regions, REST]
+            return list(self._places[COUNTRY])
         return list(self.places.departments if choice.place == COUNTRY else self.places.within(choice.place))
 
     def _part(self, series: Series, judged: _Judged | None, week: date) -> Point:

@@ -76,6 +76,14 @@ class Names:
         iso = monday.isocalendar()
         return self._t("dashboard.week.short", year=str(iso.year), week=f"{iso.week:02}")
 
+    def span(self, first: date, last: date) -> str:
+        """Days from one to another, short: the year once."""
+        t = self._t
+        if first == last:
+            return t.day(first)
+        begins = t.day(first)
+        return f"{begins[:-5] if first.year == last.year else begins} – {t.day(last)}"
+
     def percent_more(self, excess: float | None) -> str:
         """An excess with its sign."""
         if excess is None:

@@ -1,7 +1,7 @@
 """Alerts as pages show them: all of their evidence to those who may see small counts, what is published to others.
 
 To others an alert is shown where the counts that it rests on are: a statistical one, of a table that they see, whose weeks
-are held in their state of knowledge and hidden in none. Its figures are then those of the newest of these weeks, so that
+are held in their state of knowledge, hidden in none, and above the threshold in one by what is published. Its figures are then those of the newest of these weeks, so that
 the alert adds no number of its own; the rest of its evidence (scores, revisions, ids, words with figures) is left out.
 """
 
@@ -127,8 +127,10 @@ def shown(alert: Alert, figures: Figures, rights: Rights) -> Notice | None:
     span = next((span for span in SPANS if span >= back), SPANS[-1])
     points = figures.curve(replace(choice, span=span), rights).points
     weeks = [point for point in points if point.day <= alert.period_end and point.last >= alert.period_start]
-    if not weeks or any(point.hidden or point.count is None or point.expected is None for point in weeks):
+    if any(point.hidden or point.count is None or point.expected is None for point in weeks):
         return None
+    if not any(point.alarm for point in weeks):
+        return None  # that there is an alert tells nothing that the published figures do not
     newest = weeks[-1]
     return replace(
         _whole(alert), small=False, start=weeks[0].day, end=newest.last,

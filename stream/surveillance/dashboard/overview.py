@@ -178,5 +178,6 @@ def _arrived(rows: Iterable[Completeness], rights: Rights) -> Iterable[Arrived]:
             continue
         # A share of few certificates tells their number.
         few = row.arrived < 4 * LEAST or (row.expected or 0) < 4 * LEAST
-        told = None if share is None or few else round(share, 2)
+        # With what was expected, to be guessed from earlier years, a finer share would tell the count.
+        told = None if share is None or few else round(20 * share) / 20
         yield Arrived(row.period, row.place, row.source, None, None, told, row.basis.value)

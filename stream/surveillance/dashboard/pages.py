@@ -78,6 +78,7 @@ class Pages:
         for group in (overview.WHOLE.group, *(one.group for one in seen.unusual)):
             self._group(Choice(group).within(rights, None), rights)
         self._map(overview.WHOLE, rights)
+        from stream.surveillance.dashboard import picture  # noqa: F401 - matplotlib takes a second to load
 
     async def overview(self, request: Request) -> Response:
         """What is unusual, where, how sure."""
@@ -136,7 +137,9 @@ class Pages:
         choice, rights, _ = self._asked(request)
         curve = await asyncio.to_thread(self._figures.curve, choice, rights)
         await self._exported(request, "series", choice, rights)
-        return _file(exports.curve(choice, curve), "text/csv; charset=utf-8", _name(choice, "csv"))
+        return _file(
+            exports.curve(self._figures.allowed(choice, rights), curve), "text/csv; charset=utf-8", _name(choice, "csv")
+        )
 
     async def series_png(self, request: Request) -> Response:
         """The chart of a page."""
@@ -144,7 +147,7 @@ class Pages:
         curve = await asyncio.to_thread(self._figures.curve, choice, rights)
         names = self._names(t)
         await self._exported(request, "picture", choice, rights)
-        as_of = choice.as_of or self._figures.now()
+        as_of = self._figures.allowed(choice, rights).as_of or self._figures.now()
         note = t(
             "dashboard.picture.note", method=curve.method or t("dashboard.method.none"), as_of=t.day(as_of) if as_of else "–",
             version=self._figures.groups.version,
@@ -165,7 +168,11 @@ class Pages:
             refuse(404)
         parts = await asyncio.to_thread(self._figures.parts, choice, rights, by, week)
         await self._exported(request, by, choice, rights)
-        return _file(exports.parts(choice, parts), "text/csv; charset=utf-8", _name(choice, "csv", f"{by}.{week}"))
+        return _file(
+            exports.parts(self._figures.allowed(choice, rights), parts),
+            "text/csv; charset=utf-8",
+            _name(choice, "csv", f"{by}.{week}"),
+        )
 
     async def map(self, request: Request) -> Response:
         """Departments: squares and a table."""
@@ -320,7 +327,9 @@ class Pages:
         return 0 if now is None else max(0, (self._figures.clock().date() - now).days)
 
     async def _exported(self, request: Request, what: str, choice: Choice, rights: Rights) -> None:
-        detail = {"what": what, "group": choice.group, "place": choice.place, "small": rights.small}
+        detail: dict[str, str | bool] = {
+            "what": what, "group": choice.group, "place": choice.place, "small": rights.small,
+        }  # fmt: skip
         await accessed(request, "EXPORTED", detail=detail)
 
 
