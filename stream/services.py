@@ -44,7 +44,9 @@ class Oidc(BaseModel):
     roles_claim: str = Field("roles", description="claim of the ID token that holds roles; dots lead into objects")
     roles: dict[str, str] = Field({}, description="value of that claim: our role; empty takes values that are roles")
     name_claim: str = "name"
-    required_acr: str = Field("", description="authentication class that the provider must tell, such as one of two factors")
+    required_acr: str = Field(
+        "", description="authentication class that the provider must tell, such as one of two factors"
+    )
     timeout_s: float = Field(10.0, gt=0)
 
 
@@ -70,7 +72,9 @@ class Pages(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(0, ge=0, le=65_535, description="0 is any that is free")
-    public_url: str = Field("", description="as browsers name it: https://desk.example.fr; empty where they come straight")
+    public_url: str = Field(
+        "", description="as browsers name it: https://desk.example.fr; empty where they come straight"
+    )
 
 
 class Mail(BaseModel):
@@ -79,7 +83,9 @@ class Mail(BaseModel):
     host: str = Field("", description="empty sends no e-mail")
     port: int = Field(587, ge=1, le=65_535)
     security: Literal["starttls", "tls", "plain"] = "starttls"
-    ca_file: Path | None = Field(None, description="authority of the server's certificate, where it is none of the system's")
+    ca_file: Path | None = Field(
+        None, description="authority of the server's certificate, where it is none of the system's"
+    )
     username: str = ""
     password: SecretStr = SecretStr("")
     sender: str = Field("", description="address that alerts come from")
@@ -114,14 +120,19 @@ class Desk(BaseModel):
 
     database: Database = Database()
     pages: Pages = Pages(port=8480)
-    lease_s: float = Field(120.0, gt=0, description="a certificate goes back to the queue so long after the last heartbeat")
+    lease_s: float = Field(
+        120.0, gt=0, description="a certificate goes back to the queue so long after the last heartbeat"
+    )
     beat_s: float = Field(20.0, gt=0, description="a browser's heartbeat while a certificate is on its screen")
     most_held: int = Field(3, ge=1, description="certificates that one person may hold")
     second_share: float = Field(0.02, ge=0, le=1, description="first codings drawn for a second opinion")
     key: SecretStr = Field(
-        SecretStr(""), description="keys the index of identical texts; empty is made once and kept in `home`: one machine alone"
+        SecretStr(""),
+        description="keys the index of identical texts; empty is made once and kept in `home`: one machine alone",
     )
-    reasons: Path | None = Field(None, description="file of the office's own reasons instead of stream/desk/reasons.yaml")
+    reasons: Path | None = Field(
+        None, description="file of the office's own reasons instead of stream/desk/reasons.yaml"
+    )
     metrics_port: int = Field(0, ge=0, le=65_535, description="Prometheus and health pages; 0 is off")
 
 
@@ -143,6 +154,8 @@ class Replay(BaseModel):
     priority: int = Field(2, ge=0, description="level at Triton; live requests have 1, which goes first")
     in_flight: int = Field(2, ge=1, description="batches of a replay that are coded at once")
     batch_max: int = Field(64, ge=1, description="certificates in a batch, and in a transaction")
-    deadline_s: float = Field(60.0, gt=0, description="gRPC deadline of a request, which live ones may hold up, seconds")
+    deadline_s: float = Field(
+        60.0, gt=0, description="gRPC deadline of a request, which live ones may hold up, seconds"
+    )
     nice: int = Field(10, ge=0, le=19, description="how far the process steps back from the processor")
     people: Path | None = Field(None, description="who may propose and approve a recode: name, role, public key (TSV)")

@@ -144,7 +144,7 @@ class Office:
     ) -> None:  # fmt: skip
         given = {"second_share": 0.0, "key": SecretStr("key of the tests"), **desk}
         settings = settings or Settings(home=home)
-        self.settings = settings.model_copy(update={"desk": DeskSettings(**given)})  # type: ignore[arg-type]
+        self.settings = settings.model_copy(update={"desk": DeskSettings(**given)})
         self.clock = clock if isinstance(clock, Clock) else Clock()
         self.desk = Desk(engine, self.settings, opener=opener, clock=clock or self.clock)
         self.topics: list[ManualTask | CodedCertificate | Correction] = []

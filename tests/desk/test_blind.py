@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from desk.office import ALL, ANNE, BRUNO, EVERY, SENIOR, Coder, Office, draft
+from desk.office import ALL, ANNE, BRUNO, EVERY, SENIOR, Office, draft
 from stream.coding import DecisionKind, Route
 from stream.desk.figures import BLIND
 from stream.desk.life import Stage
 from stream.desk.records import correction_of
 from stream.desk.tables import DECISIONS, DRAFTS, MARKS, OLDER, TASKS
-from stream.desk.values import Filters, Order
+from stream.desk.values import Coder, Filters, Order
 
 SECRETS = (
     "X70",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from desk.office import ANNE, BRUNO, SENIOR, Office, draft
-from stream.coding import CodedStatus, DecisionKind, Modality
+from stream.coding import CodedStatus, Correction, DecisionKind, Modality
 from stream.desk.life import Stage
 from stream.desk.records import correction_of
 from stream.desk.refusals import AlreadyDecided, ClaimLost, Invalid, NoTask, ReasonMissing
@@ -11,7 +11,7 @@ from stream.desk.tables import DECISIONS
 from stream.desk.values import Filters
 
 
-def corrections(office: Office) -> list:
+def corrections(office: Office) -> list[Correction]:
     with office.desk.engine.connect() as connection:
         rows = connection.execute(DECISIONS.select().order_by(DECISIONS.c.decided_at)).all()
     return [correction_of(row.body) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from stream.quality.estimate import Verdict
 DAY = NOON.date()
 
 
-def decide(office: Office, who: Coder, name: str, code: str, seconds: float = 10, **more: object) -> str:
+def decide(office: Office, who: Coder, name: str, code: str, seconds: float = 10, **more: Any) -> str:
     claim = office.desk.take(who, name)
     office.clock.pass_(seconds)
     return office.desk.decide(who, claim.claim_id, draft(code, reason="OTHER", **more)).decision_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desk.office import ALL, ANNE, BRUNO, EVERY, Office, certificate, draft, machine, none, task
-from stream.coding import CodedStatus, Route
+from stream.coding import CodedCertificate, CodedStatus, ManualTask, Route
 from stream.desk import deciding
 from stream.desk.life import Stage
 from stream.desk.refusals import Held, NoTask, StandsOn, Superseded
@@ -83,7 +83,10 @@ def test_a_void(office: Office, turn: int) -> None:
     office.open("a")
     office.open("b")
     claim = office.desk.take(ANNE, "a")
-    records = [machine(certificate("a", version=2), status=CodedStatus.WITHDRAWN, route=Route.AUTO), none("a", 2)]
+    records: list[CodedCertificate | ManualTask] = [
+        machine(certificate("a", version=2), status=CodedStatus.WITHDRAWN, route=Route.AUTO),
+        none("a", 2),
+    ]
     office.put(*records[::turn])
     banner = office.desk.renew(ANNE, claim.claim_id).banner
     assert banner is not None

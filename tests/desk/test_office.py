@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from desk.office import ALL, Clock, Coder, Office, certificate, draft, machine, memory, none, reads, task
+from desk.office import ALL, Clock, Office, certificate, draft, machine, memory, none, reads, task
 from stream.coding import CodedCertificate, CodedStatus, Correction, DecisionKind, ManualTask, Route
 from stream.desk import rebuild
 from stream.desk.life import KINDS, Stage, may
 from stream.desk.outbox import MemoryTopic, Sender
 from stream.desk.refusals import ClaimLost, NotAllowed, NoTask, Refused, Superseded
 from stream.desk.tables import CLAIMS, DECISIONS, OUTBOX, TASKS
-from stream.desk.values import Claim, Decided, Opened, Renewed
+from stream.desk.values import Claim, Coder, Decided, Opened, Renewed
 from stream.errors import BrokerUnavailable
 
 PEOPLE = [
@@ -58,10 +58,13 @@ class Life(RuleBasedStateMachine):
         return Office(self.engine, Path(self.home.name), clock=self.clock, second_share=0.3)
 
     def teardown(self) -> None:
-        if self.versions:
-            self._work_off()
-        self.home.cleanup()
-        self.engine.dispose()
+        try:
+            if self.versions:
+                self.every_open_task_can_be_reached()
+                self._work_off()
+        finally:
+            self.home.cleanup()
+            self.engine.dispose()
 
     # What the worker writes
 
@@ -117,10 +120,21 @@ class Life(RuleBasedStateMachine):
     def _over(self, claim_id: str) -> None:
         self.leases = {name: claim for name, claim in self.leases.items() if claim.claim_id != claim_id}
 
+    @rule(who=people, code=causes, desk=which, second=st.booleans())
+    def work(self, who: Coder, code: str, desk: int, second: bool) -> None:
+        """Most days are like this."""
+        claim = self.offices[desk].desk.next(who, ALL)
+        if claim is not None:
+            self._given(who, claim)
+            self._decide(who, claim, code, 1 - desk, keep_old=False, second=second)
+
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), code=causes, desk=which, keep_old=st.booleans(), second=st.booleans())
     def decide(self, data: st.DataObject, code: str, desk: int, keep_old: bool, second: bool) -> None:
         who, claim = self._one(data)
+        self._decide(who, claim, code, desk, keep_old=keep_old, second=second)
+
+    def _decide(self, who: Coder, claim: Claim, code: str, desk: int, *, keep_old: bool, second: bool) -> None:
         wanted = draft(code, reason="OTHER", keep_old=keep_old, second=second)
         self.clock.pass_(1)
         try:
@@ -132,9 +146,11 @@ class Life(RuleBasedStateMachine):
             pass
         else:
             assert done.version == claim.version
+            assert keep_old or done.version == self.versions[claim.certificate_id]
             assert done.decision_id == claim.claim_id
             self.decided[done.decision_id] = done
             self._over(claim.claim_id)
+            event(f"decided {done.kind} old={done.old}")
 
     @precondition(lambda self: self.claims)
     @rule(
@@ -159,11 +175,13 @@ class Life(RuleBasedStateMachine):
                 self._given(who, found if isinstance(found, Claim) else found.claim)
 
     @precondition(lambda self: self.decided)
-    @rule(data=st.data(), who=people, desk=which)
-    def undo(self, data: st.DataObject, who: Coder, desk: int) -> None:
-        decision = data.draw(st.sampled_from(sorted(self.decided)))
+    @rule(data=st.data(), who=people, own=st.booleans(), desk=which)
+    def undo(self, data: st.DataObject, who: Coder, own: bool, desk: int) -> None:
+        decision = data.draw(st.sampled_from(list(self.decided)[-3:]))
+        who = self.claims[decision][0] if own else who
         with contextlib.suppress(Refused):
             undone = self.offices[desk].desk.undo(who, decision, "SLIP")
+            event("undone")
             if undone.claim is not None:
                 self._given(who, undone.claim)
 
@@ -179,7 +197,10 @@ class Life(RuleBasedStateMachine):
             self.leases.pop(name, None)
 
     def _one(self, data: st.DataObject) -> tuple[Coder, Claim]:
-        return self.claims[data.draw(st.sampled_from(sorted(self.claims)))]
+        """A claim: mostly one that may still be somebody's, now and then any that ever was."""
+        live = [claim.claim_id for claim in self.leases.values()]
+        known = list(self.claims)
+        return self.claims[data.draw(st.sampled_from(live if live and data.draw(st.integers(0, 4)) else known))]
 
     # What time and machines do
 
@@ -191,9 +212,11 @@ class Life(RuleBasedStateMachine):
     def restart(self, desk: int) -> None:
         self.offices[desk] = self._office()
 
-    @rule(faults=st.lists(st.sampled_from(["", "lost", "late"]), max_size=2))
+    @rule(faults=st.lists(st.sampled_from(["late", "lost", ""]), min_size=1, max_size=2))
     def send(self, faults: list[str]) -> None:
         self.topic.faults = list(faults)
+        if self._rows(OUTBOX):
+            event(f"sent with {faults}")
 
         async def sent() -> None:
             sender = Sender(self.offices[0].desk.context, self.topic, self.topic.reader)
@@ -275,7 +298,7 @@ class Life(RuleBasedStateMachine):
                 standing[key] = standing.get(key, 0) + 1
         assert all(count == 1 for count in standing.values())
 
-    @invariant()
+    @rule()
     def every_open_task_can_be_reached(self) -> None:
         held = {row.certificate_id: row for row in self._rows(CLAIMS) if row.expires_at > self.clock.now}
         queues = {who.pseudonym: set(self.offices[0].ids(who)) for who in PEOPLE}
@@ -299,9 +322,10 @@ class Life(RuleBasedStateMachine):
                 for claim in desk.held(who):
                     with contextlib.suppress(NoTask, Refused):
                         desk.release(who, claim.claim_id)
-                claim = desk.next(who, ALL)
-                if claim is not None:
-                    self.decided[claim.claim_id] = desk.decide(who, claim.claim_id, draft("I21.9", reason="OTHER"))
+                found = desk.next(who, ALL)
+                if found is not None:
+                    self.claims[found.claim_id] = (who, found)
+                    self.decided[found.claim_id] = desk.decide(who, found.claim_id, draft("I21.9", reason="OTHER"))
             if not {Stage(stage) for stage in self._stages().values()} & KINDS.keys():
                 break
         else:
@@ -313,5 +337,5 @@ class Life(RuleBasedStateMachine):
 
 TestOffice = Life.TestCase
 TestOffice.settings = settings(
-    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )

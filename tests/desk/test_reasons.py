@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,11 +21,12 @@ def test_the_packaged_reasons() -> None:
     assert all(found.label(code, "fr") != code for code in reasons.OWN)
 
 
-def table() -> dict:
-    return yaml.safe_load(reasons.TABLE.read_text(encoding="utf-8"))
+def table() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(reasons.TABLE.read_text(encoding="utf-8"))
+    return found
 
 
-def spoilt(changes: object) -> str:
+def spoilt(changes: dict[str, Any]) -> str:
     return yaml.safe_dump({**table(), **changes})
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from sqlalchemy import Engine
 
 from desk.office import ALL, ANNE, BRUNO, DORIS, EVERY, SENIOR, Office, draft
 from stream.coding import CodedStatus, Correction, DecisionKind, Modality
@@ -21,7 +26,7 @@ def made(office: Office) -> list[Correction]:
         return [correction_of(row.body) for row in rows]
 
 
-def decide(office: Office, who: Coder, *codes: str, name: str = "a", **more: object) -> Decided:
+def decide(office: Office, who: Coder, *codes: str, name: str = "a", **more: Any) -> Decided:
     claim = office.desk.take(who, name)
     office.clock.pass_(1)
     return office.desk.decide(who, claim.claim_id, draft(*codes, reason="OTHER", **more))
@@ -85,7 +90,7 @@ def test_asking_afterwards(office: Office) -> None:
         office.desk.ask_second(SENIOR, "a", "SAMPLE")
 
 
-def test_a_draw_asks_by_itself(database, tmp_path) -> None:
+def test_a_draw_asks_by_itself(database: Callable[[], Engine], tmp_path: Path) -> None:
     office = Office(database(), tmp_path, second_share=0.5)
     names = [f"c{number}" for number in range(40)]
     for name in names:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -21,14 +22,16 @@ from stream.targeting import certainty, edits
 from stream.targeting.edits import Edit
 from stream.targeting.target import unknown_share
 from stream.underlying import load, together
-from stream.underlying.ranking import SILENT, Ranked, RankModel
+from stream.underlying.ranking import CANARY, SILENT, Ranked, RankModel
 from stream.underlying.request import Considered, consider
 
 log = structlog.get_logger("causa.desk")
 PATIENCE_S = 0.06
 """Longest wait for the ranker; rules, edits and the way to the browser and back need the rest of a tenth of a second."""
+LATE = 3
+"""Late answers in a row after which the ranker is left alone for a while: each of them is time that a coder waits."""
 AGAIN_S = 5.0
-"""How long a ranker that did not answer is left alone."""
+"""How long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Live:
         self, ranker: RankModel | None, *, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._ranker, self._patience, self._clock = ranker, patience_s, clock
-        self._silent_until = 0.0
+        self._silent_until, self._late = 0.0, 0
         self._tables, self._together = load(), together.load()
         self._certainty, self._edits = certainty.load(), edits.load()
 
@@ -88,11 +91,21 @@ class Live:
             return SILENT, False
         try:
             async with asyncio.timeout(self._patience):
-                return (await self._ranker.ask([considered.request]))[0], True
+                found = (await self._ranker.ask([considered.request]))[0]
         except (InfrastructureError, TimeoutError) as error:
-            self._silent_until = self._clock() + AGAIN_S
-            log.warning("the ranker is done without", error=type(error).__name__, again_s=AGAIN_S)
+            self._late += 1
+            if self._late >= LATE or isinstance(error, InfrastructureError):
+                self._silent_until, self._late = self._clock() + AGAIN_S, 0
+                log.warning("the ranker is done without", error=type(error).__name__, again_s=AGAIN_S)
             return SILENT, False
+        self._late = 0
+        return found, True
+
+    async def warm(self) -> None:
+        """Ask the ranker once, however long it takes: the first coder need not wait for the connection."""
+        if self._ranker is not None:
+            with suppress(InfrastructureError):
+                await self._ranker.ask([CANARY])
 
     async def close(self) -> None:
         """Let go of the ranker."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stream.desk.console import words
-from stream.desk.console.work import coder_of
+from stream.desk.console.replies import coder_of
 from stream.desk.desk import Desk
 from stream.desk.figures import Day
 from stream.desk.refusals import Refused

@@ -58,7 +58,7 @@ async def serve(
             site(desk, index, live, {"topics": topics}), settings.web, where, desk.engine, clock=desk.context.clock
         )
         metrics.serve(settings.desk.metrics_port, health.pages())
-        background = [service.run, lambda: beating(health), lambda: _measured(desk, service, health)]
+        background = [service.run, live.warm, lambda: beating(health), lambda: _measured(desk, service, health)]
         await serving.serve(app, settings.web, where, background=background, told=told)
     finally:
         await live.close()

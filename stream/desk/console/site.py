@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stream.desk.console import words
+from stream.desk.console.entry import Entry
 from stream.desk.console.live import Live
 from stream.desk.console.review import Review
 from stream.desk.console.search import Search
@@ -34,7 +35,7 @@ def site(desk: Desk, search: Search, live: Live, checks: Mapping[str, Check] | N
         live: the core.
         checks: of the page that tells whether the service is ready.
     """
-    work, review = Work(desk, search, live), Review(desk)
+    entry, work, review = Entry(desk), Work(desk, search, live), Review(desk)
 
     def get(path: str, page: Callable[[Request], Awaitable[Response]], *roles: Role) -> Route:
         return Route(path, require(*roles)(page), methods=["GET"])
@@ -47,10 +48,10 @@ def site(desk: Desk, search: Search, live: Live, checks: Mapping[str, Check] | N
         name="desk",
         roles=ROLES,
         routes=[
-            get("/", work.home),
-            get("/queue", work.queue, *CODERS),
-            post("/next", work.next, *CODERS),
-            post("/take", work.take, *CODERS),
+            get("/", entry.home),
+            get("/queue", entry.queue, *CODERS),
+            post("/next", entry.next, *CODERS),
+            post("/take", entry.take, *CODERS),
             post("/revoke", review.revoke, Role.SENIOR),
             get(task, work.task, *CODERS),
             post(f"{task}/edit", work.edit, *CODERS),

@@ -16,9 +16,12 @@ QUIET = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A real browser; tests that need one are skipped without."""
+    """A real browser; tests that need one are skipped without.
+
+    For a module without tests on an event loop: while Playwright lives, its own runs in this thread.
+    """
     if not Path(CHROMIUM).exists():
         pytest.skip(f"there is no Chromium at {CHROMIUM}")
     with sync_playwright() as playwright:

@@ -9,31 +9,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import PLAIN, WIRE, run
+from pipeline.core import WIRE, run, trusting
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from stream.certificate import certificate_record, read_certificate
-from stream.coding import CodedCertificate, DecisionKind, Origin
+from stream.coding import CodedCertificate, Origin
 from stream.database import open_database, writing
 from stream.desk.console import search
 from stream.desk.console.live import Live
 from stream.desk.console.site import site
 from stream.desk.desk import Desk
-from stream.desk.refusals import Refused
 from stream.pipeline.core import Core
 from stream.reader import Read
 from stream.services import Database, Pages, Web
 from stream.settings import REPOSITORY, Settings
-from stream.targeting.policy import Rules
 from stream.underlying.ranking import RankModel
 from stream.web.application import create_app
 from stream.web.serving import serve
-
-__all__ = ["DecisionKind", "Office", "Refused", "Rules", "office", "sample", "served"]
 
 SAMPLES = [
     json.loads(row) for row in (REPOSITORY / "samples/certificates.jsonl").read_text(encoding="utf-8").splitlines()
@@ -64,7 +61,7 @@ class Office:
     engine: Engine
     app: Starlette
     settings: Settings
-    core: Core = PLAIN
+    core: Core
     _offsets: dict[str, int] = field(default_factory=lambda: {"coded": 0, "manual": 0})
 
     def came(self, *certificates: Mapping[str, Any], model: Any = None) -> list[CodedCertificate]:
@@ -87,29 +84,43 @@ class Office:
         return found
 
 
+@cache
+def seen() -> Core:
+    """A core whose audit draws nothing: coders see every proposal."""
+    return trusting(Core(WIRE, Settings()), audit_rate=0.0)
+
+
+@cache
+def unseen() -> Core:
+    """A core whose audit draws everything."""
+    return trusting(Core(WIRE, Settings()), audit_rate=1.0)
+
+
 def settings_of(folder: Path, **desk: Any) -> Settings:
-    """Settings whose policy and thresholds send everything to a person."""
-    return Settings(home=folder, desk={"second_share": 0.0, "lease_s": 60.0, "beat_s": 1.0, **desk})  # type: ignore[arg-type]
+    """Settings of an office in a folder: short leases and beats, no second opinions by lot."""
+    return Settings(home=folder, desk={"second_share": 0.0, "lease_s": 60.0, "beat_s": 1.0, **desk})
 
 
-def office(folder: Path, *, ranker: RankModel | None = None, core: Core = PLAIN, **desk: Any) -> Office:
+def office(folder: Path, *, ranker: RankModel | None = None, core: Core | None = None, **desk: Any) -> Office:
     """A new office."""
     settings = settings_of(folder, **desk)
     engine = open_database(Database(), folder / "desk.sqlite")
     made = Desk(engine, settings)
     app = create_app(site(made, search.load(), Live(ranker)), Web(), Pages(), engine)
-    return Office(made, engine, app, settings, core)
+    return Office(made, engine, app, settings, core or seen())
 
 
 @contextmanager
 def served(app: Starlette, background: Sequence[Callable[[], Any]] = ()) -> Iterator[str]:
     """The pages on a port of the loopback, by the real server, in a thread."""
     told: list[str] = []
-    ready, loop_of, task_of = threading.Event(), [], []
+    ready = threading.Event()
+    stops: list[Callable[[], Any]] = []
 
     async def work() -> None:
-        loop_of.append(asyncio.get_running_loop())
-        task_of.append(asyncio.current_task())
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        stops.append(lambda: loop.call_soon_threadsafe(task.cancel))
 
         def listens(url: str) -> None:
             told.append(url)
@@ -124,6 +135,6 @@ def served(app: Starlette, background: Sequence[Callable[[], Any]] = ()) -> Iter
     try:
         yield told[0]
     finally:
-        loop_of[0].call_soon_threadsafe(task_of[0].cancel)
+        stops[0]()
         thread.join(20)
         assert not thread.is_alive()

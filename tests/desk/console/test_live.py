@@ -10,7 +10,7 @@ from pipeline.core import coded
 
 from stream.certificate import read_certificate
 from stream.coding import Method
-from stream.desk.console.live import AGAIN_S, Live
+from stream.desk.console.live import AGAIN_S, LATE, Live
 from stream.desk.console.screen import coded_lines, empty_draft
 from stream.desk.drafts import Draft, DraftCode, DraftLine
 from stream.errors import ModelUnavailable
@@ -61,19 +61,25 @@ async def test_the_ranker_has_its_say_as_in_the_worker() -> None:
 async def test_a_late_ranker_is_done_without_and_left_alone_for_a_while() -> None:
     now, slow = [0.0], Slow()
     live = Live(slow, patience_s=0.01, clock=lambda: now[0])
-    for expected in (1, 1):
+    for expected in (1, 2, 3, 3, 3):
         answer = await live.answer(CERTIFICATE, *lines(Draft.of(PROPOSAL)))
         assert (answer.cause.method, answer.ranked, slow.asked) == (Method.RULES, False, expected)
     now[0] = AGAIN_S + 1
     assert not (await live.answer(CERTIFICATE, *lines(Draft.of(PROPOSAL)))).ranked
-    assert slow.asked == 2
+    assert slow.asked == LATE + 1
 
 
 async def test_a_ranker_that_is_away_is_done_without() -> None:
     ranker = MemoryRanker({"I350": "I350"})
     ranker.failures.append(ModelUnavailable("away"))
-    answer = await Live(ranker).answer(CERTIFICATE, *lines(Draft.of(PROPOSAL)))
-    assert answer.cause.code == "I35.0" and not answer.ranked
+    live = Live(ranker)
+    for _ in range(2):
+        answer = await live.answer(CERTIFICATE, *lines(Draft.of(PROPOSAL)))
+        assert answer.cause.code == "I35.0" and not answer.ranked
+    assert ranker.calls == [1]
+    ranker.failures.append(ModelUnavailable("still away"))
+    await live.warm()
+    await Live(None).warm()
 
 
 async def test_edits_follow_the_codes() -> None:

@@ -186,6 +186,12 @@ function accept(second = false, tries = 40) {
     else say(text("desk.script.no_answer"));
     return;
   }
+  const news = bannerSlot.querySelector("button");
+  if (news && !keepOld) {  // nothing is decided on an old version by habit
+    say(bannerSlot.querySelector("p").textContent);
+    news.focus();
+    return;
+  }
   if (!draft.data.underlying) { say(text("desk.script.no_cause")); return; }
   // Whoever gives a second opinion or adjudicates may give a reason, a first coding must.
   if (changed && task.dataset.kind === "FIRST") why("why-change", (reason) => decide({ reason, second }));
@@ -251,9 +257,8 @@ function add() {
   search.open(`${text("desk.script.add")} ${rowName(row)}`, words, (hit, typed) => {
     if (!hit) { home(); return; }
     const at = draft.add(row, hit.codes, span ?? placeOf(line, typed));
-    cell = `${row}:${at}`;
     home();
-    edited();
+    edited(`${row}:${at}`);
   });
 }
 
