@@ -30,6 +30,9 @@ BUSY = 0.5
 """Load from which on something else is running."""
 WIDE = 170
 
+MIDDLING_S = 15.0
+"""How long latency is measured where the number of certificates is chosen, seconds."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
@@ -38,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the certificates: to see that it works")
     parser.add_argument("--no-peers", action="store_true", help="the ladder without the other frameworks")
+    parser.add_argument("--certificates", type=int, metavar="N", help="the ladder once, with so many certificates")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--overload", action="store_true", help="more than it can do, then less; one slow partition")
     what.add_argument("--soak", type=float, metavar="MINUTES", help="half load for so long: memory and connections")
@@ -86,12 +90,14 @@ def _measure(settings: Settings, console: Console, options: argparse.Namespace) 
         _run(settings, console, "scale", lambda s, e, p, c: scale.run(s, e, p, c, grown), quick=quick)
     else:
         size = ladder.QUICK if quick else ladder.FULL
+        if options.certificates:
+            size = ladder.Size(options.certificates, MIDDLING_S, 1)
         _run(
             settings,
             console,
             "ladder",
             lambda s, e, p, c: ladder.run(s, e, p, c, size, not options.no_peers),
-            quick=quick,
+            quick=quick or bool(options.certificates),
         )
 
 
