@@ -133,8 +133,8 @@ def configure(level: str = "info", form: str = "auto") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Both tell each fetch and each heartbeat at INFO.
-    for chatty in ("aiokafka", "faust", "mode", "asyncio"):
+    # They tell each fetch, each heartbeat and each request at INFO.
+    for chatty in ("aiokafka", "faust", "mode", "asyncio", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -95,10 +95,10 @@ def show(
         query = Query(
             group or table.everybody(counts.groups), By.UNDERLYING if underlying else By.ANY, place, age or None,
             Sex(sex) if sex else None, Source(source) if source else None, Known.FINAL if final else Known.ALL,
-            _day(as_of), _day(start), _day(end),
+            _day(as_of), *_span(start, end),
         )  # fmt: skip
     except ValueError as error:
-        raise InvalidSettings(str(error)) from None
+        raise InvalidSettings(str(error), hint="--sex M, F or U; --source ELECTRONIC or PAPER") from None
     asked = Step.DAY if step is _Step.DAY else Step.WEEK
     lines = table.lines(counts, query, asked, last, longest)
     with opened(output, "-") as out:
@@ -128,7 +128,7 @@ def completeness(
     counts = Counts(_engine(load()), load_groups())
     asked = Step.DAY if step is _Step.DAY else Step.WEEK
     apart = tuple(name.strip() for name in by.split(",") if name.strip())
-    utf8_stdout().write(table.arrived(counts, _day(start), _day(end), asked, apart, place, _day(as_of)))
+    utf8_stdout().write(table.arrived(counts, *_span(start, end), asked, apart, place, _day(as_of)))
 
 
 @app.command("import")
@@ -224,6 +224,13 @@ def _reader(settings: Settings) -> Reader:
     from stream.reader import KafkaReader
 
     return KafkaReader(settings, Embedded(settings).bootstrap())
+
+
+def _span(start: datetime | None, end: datetime | None) -> tuple[date | None, date | None]:
+    first, last = _day(start), _day(end)
+    if first is not None and last is not None and first > last:
+        raise InvalidSettings(f"--from {first} lies behind --to {last}")
+    return first, last
 
 
 def _day(moment: datetime | None) -> date | None:

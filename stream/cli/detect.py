@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stream.errors import InvalidSettings
+from stream.errors import InvalidData, InvalidSettings
 
 if TYPE_CHECKING:  # scipy and matplotlib take a while
     from stream.surveillance.detection.series import Series
@@ -60,6 +60,8 @@ def command(
         raise InvalidSettings(
             f"{source} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8'}"
         ) from None
+    except csv.Error as error:
+        raise InvalidData(f"{source} is no CSV file: {error}") from None
     known = methods.METHODS.get(method)
     judged = series.weeks() if known is not None and known.weekly else series
     points = range(len(judged)) if every else range(max(0, len(judged) - last), len(judged))

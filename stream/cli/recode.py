@@ -70,7 +70,7 @@ def propose(
 
 @app.command("approve")
 def approve(name: RunName, key: Key, who: Who) -> None:
-    """Approve the newest proposal, as another person with another key.
+    """Approve the newest proposal, as another person with another key; what is approved is printed.
 
     Example: `causa recode approve winter --key bea.pem --as bea`
     """
@@ -207,7 +207,10 @@ async def _approve(settings: Settings, name: str, path: Path, who: str) -> int:
     statement, hashed = proposal
     if statement["who"] == who:
         raise InvalidSettings("who proposes does not approve", hint="another person, with another key")
-    _check(statement, (await (await work.publisher(bool(statement["everything"]))).foreseen())[1])
+    counts, results = await (await work.publisher(bool(statement["everything"]))).foreseen()
+    _check(statement, results)
+    typer.echo(f"proposed by {statement['who']} at {statement['at']}, on a report.json of SHA-256 {statement['report']}")
+    _show(counts)
     approval: dict[str, Any] = {
         "act": "approve",
         "run": name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream.cli.output import opened
+from stream.cli.output import STANDARD, opened
 from stream.cli.replay import Who, person
+from stream.cli.trace import allowed, desk_log
 from stream.errors import InvalidSettings
 from stream.settings import Settings, load
 
@@ -84,29 +86,45 @@ def export(
     *,
     error: Errors = None,
     text: Annotated[bool, typer.Option(help="Yes: the file holds what the certificates say.")] = False,
+    key: Annotated[Path | None, typer.Option(help="Your private key (PEM, Ed25519), where people are named.")] = None,
+    who: Who = "",
 ) -> None:
     """Write the letters that are not mended into a file: a line each with `letter`, `error` and `certificate`.
 
-    Correct the certificates there, delete the lines that are to stay dead, and give the file to `causa repair fix`.
+    Correct the certificates there, delete the lines that are to stay dead, and give the file to `causa repair fix`. Each
+    line is a row of the desk's access log first; where CAUSA_REPLAY__PEOPLE names who may read text, it needs the key of
+    such a person. The file is for this user alone.
     Example: `causa repair export letters.jsonl --error OVERSIZED_TEXT --text`
     """
     if not text:
         raise InvalidSettings("the file holds text of certificates", hint="--text, and treat it as you treat them")
-    asyncio.run(_export(load(), output, frozenset(error or ())))
-    output.chmod(0o600)
+    settings, name = load(), person(who)
+    allowed(settings, name, key)
+    os.umask(0o077)  # from its first byte on, not once it is whole
+    if str(output) != STANDARD and output.is_file():
+        output.chmod(0o600)
+    asyncio.run(_export(settings, output, frozenset(error or ()), name))
 
 
-async def _export(settings: Settings, output: Path, errors: frozenset[str]) -> None:
+async def _export(settings: Settings, output: Path, errors: frozenset[str], who: str) -> None:
+    from stream.hiding import CODES
     from stream.replay.repairing import exported, letters
+    from stream.web.access import Event
 
     desk, number = _desk(settings), 0
-    with opened(str(output), "-") as file:
+    with opened(str(output), STANDARD) as file, desk_log(settings) as log:
         async with aclosing(letters(desk, errors=errors)) as found:
             async for one in found:
                 if one.mended is None:
+                    key = (one.letter.key or b"").decode("latin-1")
+                    seen = Event(
+                        who, "CERTIFICATE_SEEN", certificate_id=key if CODES["key"].fullmatch(key) else None,
+                        detail={"by": "repair", "letter": one.place},
+                    )  # fmt: skip
+                    await asyncio.to_thread(log.record, seen)
                     file.write(json.dumps(await exported(desk, one), ensure_ascii=False) + "\n")
                     number += 1
-    typer.echo(f"{output}: {number:,} letters")
+    typer.echo(f"{output}: {number:,} letters", err=True)
 
 
 @app.command("fix")
@@ -128,7 +146,7 @@ def fix(
     Exit status: 0; 1 some lines were refused.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold U+2028 and U+0085
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path.name} cannot be read: {type(error).__name__}") from None
     raise typer.Exit(asyncio.run(_fix(load(), lines, execute, person(who))))

@@ -328,7 +328,8 @@ def drop(
     name: RunName,
     execute: Annotated[bool, typer.Option(help="Do it. Without this nothing is deleted.")] = False,
 ) -> None:
-    """Delete a run's topics with all that they hold; what was published of it stays.
+    """Delete a run's topics with all that they hold. What was published of it stays, and so does who agreed to it: the
+    manifest of a run of which anything was published is kept.
 
     It needs the right to delete topics, which the role of replays has not: the operator's.
     Examples: `causa replay drop winter`, `causa replay drop winter --execute`
@@ -337,16 +338,19 @@ def drop(
 
     settings = load()
     run = run_of(settings, name)
-    typer.echo("\n".join(run.topics))
-    if not execute:
-        typer.echo("nothing was done: --execute does it", err=True)
-        return
 
     async def delete() -> None:
         from stream.embedded.servers import Embedded
         from stream.replay.kafka_broker import KafkaBroker
+        from stream.replay.manifest import droppable
 
-        await KafkaBroker(settings, Embedded(settings).bootstrap()).delete(run.topics)
+        broker = KafkaBroker(settings, Embedded(settings).bootstrap())
+        topics = await droppable(broker, run)
+        typer.echo("\n".join(topics))
+        if execute:
+            await broker.delete(topics)
+        else:
+            typer.echo("nothing was done: --execute does it", err=True)
 
     asyncio.run(delete())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +20,7 @@ from stream.settings import Settings, load
 if TYPE_CHECKING:
     from stream.replay.history import Found
     from stream.replay.shell import Desk
+    from stream.web.access import AccessLog
 
 app = typer.Typer(no_args_is_help=True, help="Tell every event of a certificate, and export it signed.")
 
@@ -63,7 +66,7 @@ async def _show(
     if export is not None and private is None:
         raise InvalidSettings("an export is signed", hint="--key names your private key: causa recode key FILE")
     if text:
-        _allowed(settings, who, key)
+        allowed(settings, who, key)
     own = logged_in(settings, settings.replay.trace_login, "replay.trace_login")
     desk = shell.desk_of(own, KafkaBroker(own, Embedded(settings).bootstrap()))
     found = await history.history(
@@ -102,7 +105,7 @@ def _lines(value: Any) -> list[str]:
     ]
 
 
-def _allowed(settings: Settings, who: str, key: Path | None) -> None:
+def allowed(settings: Settings, who: str, key: Path | None) -> None:
     """Raises: InvalidSettings where people are named, and this one may not read what certificates say."""
     from stream.replay import recode, signing
 
@@ -115,16 +118,23 @@ def _allowed(settings: Settings, who: str, key: Path | None) -> None:
 
 def _written_down(settings: Settings, certificate_id: str, who: str) -> None:
     """A row in the coding desk's access log, before anything is shown; raises where it cannot be written."""
+    from stream.web.access import Event
+
+    with desk_log(settings) as log:
+        log.record(Event(who=who, act="CERTIFICATE_SEEN", certificate_id=certificate_id, detail={"by": "trace"}))
+
+
+@contextmanager
+def desk_log(settings: Settings) -> Iterator[AccessLog]:
+    """The coding desk's access log, for commands that give out what certificates say. Raises DatabaseUnavailable."""
     from stream.database import open_database
     from stream.web import tables
-    from stream.web.access import AccessLog, Event
+    from stream.web.access import AccessLog
 
     engine = open_database(settings.desk.database, settings.root / "desk.sqlite")
     try:
         tables.make(engine)
-        AccessLog(engine).record(
-            Event(who=who, act="CERTIFICATE_SEEN", certificate_id=certificate_id, detail={"by": "trace"})
-        )
+        yield AccessLog(engine)
     finally:
         engine.dispose()
 

@@ -175,11 +175,14 @@ class Register:
         """No sink hears of some alerts any more, those to come too; its number.
 
         Raises:
-            InvalidSettings: it names nothing, or a group, a place or an alert that is not there; no name or no reason.
+            InvalidSettings: it names nothing, or a group, a place or an alert that is not there; its last day is over; no
+                name or no reason.
         """
         who, why = _said(mute.who, mute.why)
         self._named(mute)
         now = self._clock()
+        if mute.until is not None and mute.until < now.date():
+            raise InvalidSettings(f"{mute.until} is over: nothing would be muted")
         with writing(self._engine) as connection:
             if mute.alert_id:
                 _there(connection, mute.alert_id)

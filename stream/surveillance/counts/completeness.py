@@ -21,7 +21,7 @@ from stream.certificate import Source
 from stream.errors import InvalidSettings
 from stream.surveillance.counts.frame import Frame, whole
 from stream.surveillance.counts.places import REGION, WHOLE, Places
-from stream.surveillance.counts.query import Basis, Completeness, Query
+from stream.surveillance.counts.query import Basis, Completeness, Query, check_place
 from stream.surveillance.counts.tables import EXPECTED, day_number, day_of
 from stream.surveillance.detection.series import Step
 from stream.surveillance.groups import Groups
@@ -39,6 +39,9 @@ WEEKS_BEFORE = 91
 """Days before those that recent counts are taken from."""
 LEAST = 50
 """Deaths under which a place's own share of a source says little, and that of the whole is taken."""
+
+ELSEWHERE = 0.05
+"""Share of the certificates that may come from departments of which civil registration tells nothing."""
 
 Days = NDArray[np.float64]
 Daily = Callable[[Query, Sequence[str], range], Mapping[str, Days]]
@@ -78,6 +81,7 @@ class Asking:
     def __post_init__(self) -> None:
         if set(self.by) - set(BY) or {"department", "region"} <= set(self.by):
             raise InvalidSettings("completeness is by department or by region, and by source")
+        check_place(self.place)
 
     def places(self, places: Places) -> tuple[str, ...]:
         """Places to tell of."""
@@ -109,7 +113,9 @@ def tell(
     sources = tuple(Source) if "source" in asking.by else (None,)
     arrived = {source: daily(replace(query, source=source), codes, range(first, after)) for source in sources}
     history = _history(query, codes, asking, frame, daily)
-    civil = _civil(connection, codes, places, range(first, after))
+    civil = _civil(connection, codes, places, asking, sum(arrived[source].get(WHOLE, 0) for source in sources), (
+        lambda told: daily(query, told, range(first, after))
+    ))  # fmt: skip
     usual = _usual(query, codes, first, frame, daily) if sources != (None,) else {}
     found = []
     for day in asking.days:
@@ -181,9 +187,18 @@ def _usual(
     return found
 
 
-def _civil(connection: Connection, codes: Sequence[str], places: Places, days: range) -> dict[str, Days]:
-    """Deaths that civil registration tells, nan where it tells none; the whole is the sum where it has no own number."""
+def _civil(
+    connection: Connection, codes: Sequence[str], places: Places, asking: Asking, arrived: Days | int,
+    daily: Callable[[Sequence[str]], Mapping[str, Days]],
+) -> dict[str, Days]:  # fmt: skip
+    """Deaths by day that civil registration tells, nan where it tells none.
+
+    Where it has no number of the whole, that is the sum of the departments which it tells all days of a period of, if
+    the certificates of the period (`arrived`) come from there but for `ELSEWHERE`: a file of one department does not
+    tell how many died in all of them.
+    """
     c = EXPECTED.c
+    days = range(asking.days[0], asking.days[-1] + asking.step)
     told: dict[str, Days] = {}
     chosen = sa.select(c.day, c.place, c.deaths).where(c.day >= days.start, c.day < days.stop)
     for day, place, deaths in connection.execute(chosen):
@@ -191,15 +206,38 @@ def _civil(connection: Connection, codes: Sequence[str], places: Places, days: r
     nothing = np.full(len(days), np.nan)
     found = {}
     for code in codes:
-        if code in told:
+        if code == WHOLE and told:
+            found[code] = _summed(told, asking, arrived, daily)
+        elif code in told:
             found[code] = told[code]
-        elif code == WHOLE and told:
-            found[code] = np.nansum(list(told.values()), axis=0)
-            found[code][np.isnan(list(told.values())).all(axis=0)] = np.nan
         elif code.startswith(REGION):
             found[code] = np.sum([told.get(within, nothing) for within in places.within(code)], axis=0)
         else:
             found[code] = nothing
+    return found
+
+
+def _summed(
+    told: Mapping[str, Days], asking: Asking, arrived: Days | int, daily: Callable[[Sequence[str]], Mapping[str, Days]]
+) -> Days:
+    """Deaths of the whole by day; see `_civil`."""
+    n = asking.days[-1] + asking.step - asking.days[0]
+    own = told.get(WHOLE, np.full(n, np.nan))
+    departments = [place for place in told if place != WHOLE]
+    if not departments or not np.isnan(own).any():
+        return own
+    here = daily(departments)
+    found: Days = own.copy()
+    for day in asking.days:
+        at = slice(day - asking.days[0], day - asking.days[0] + asking.step)
+        if not np.isnan(own[at]).any():
+            continue
+        whole = [place for place in departments if not np.isnan(told[place][at]).any()]
+        # Older counts that tell no departments cannot speak against it: nan is not less than anything.
+        covered = sum(float(here[place][at].sum()) for place in whole)
+        everyone = float(np.broadcast_to(arrived, n)[at].sum())
+        if whole and not covered < (1 - ELSEWHERE) * everyone:
+            found[at] = np.sum([told[place][at] for place in whole], axis=0)
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from stream.certificate import Sex, Source
+from stream.certificate import Sex, Source, utc_now
 from stream.database import writing
 from stream.errors import InvalidData, InvalidSettings
 from stream.surveillance.counts import bulk, numbering
@@ -26,7 +26,7 @@ from stream.surveillance.groups.group import Takes
 
 NEEDED = ("death_day", "group", "count")
 NO_SOURCE = "U"
-MOST = 2**31 - 1
+MOST, DIGITS = 2**31 - 1, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,7 @@ def _refuse_twice(connection: Connection, groups: tuple[str, ...], first: int, l
 
 def read_counts(path: Path, groups: Groups) -> Iterator[OlderCount]:
     """Rows of a file. Raises as `import_counts` does."""
+    today = utc_now().date()
     for where, row in rows_of(path, NEEDED):
         group = row["group"]
         if group not in groups:
@@ -202,11 +203,14 @@ def read_counts(path: Path, groups: Groups) -> Iterator[OlderCount]:
             sex, by = Sex(row.get("sex") or Sex.U), By(row.get("by") or By.ANY)
         except ValueError as error:
             raise InvalidData(f"{where}: {error}") from None
-        known = row.get("known_day") or ""
-        yield OlderCount(
-            day_in(row, "death_day", where), group, count_in(row, "count", where), by, department, age, sex, source,
-            day_in(row, "known_day", where) if known else None,
-        )  # fmt: skip
+        day = day_in(row, "death_day", where)
+        known = day_in(row, "known_day", where) if row.get("known_day") else None
+        # The files hold alone up to their last day: one slip of the pen would hide all that the stream counts.
+        if day > today:
+            raise InvalidData(f"{where}: death_day {day} lies ahead")
+        if known is not None and known < day:
+            raise InvalidData(f"{where}: known_day {known} lies before the death")
+        yield OlderCount(day, group, count_in(row, "count", where), by, department, age, sex, source, known)
 
 
 def rows_of(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -229,6 +233,8 @@ def rows_of(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, dict[str
     except (OSError, UnicodeDecodeError) as error:
         told = getattr(error, "strerror", None) or "it is no UTF-8"
         raise InvalidSettings(f"{path} cannot be read: {told}") from None
+    except csv.Error as error:
+        raise InvalidData(f"{path} is no CSV file: {error}") from None
 
 
 def _delimiter(header: str) -> str:
@@ -246,6 +252,7 @@ def day_in(row: dict[str, str], name: str, where: str) -> date:
 def count_in(row: dict[str, str], name: str, where: str) -> int:
     """A count of a row."""
     told = row[name]
-    if not (told.isascii() and told.isdigit() and int(told) <= MOST):
+    # More digits than that are no count, and `int` refuses thousands of them.
+    if not (told.isascii() and told.isdigit() and len(told) <= DIGITS and int(told) <= MOST):
         raise InvalidData(f"{where}: {name} is no whole number")
     return int(told)

@@ -29,6 +29,12 @@ class Known(StrEnum):
     FINAL = "FINAL"
 
 
+def check_place(place: str) -> None:
+    """Raises InvalidSettings for what is no place. A department that the table does not know may stand on certificates."""
+    if not place or (place not in load_places() and department_code(place) != place):
+        raise InvalidSettings(f"{place!r} is no place", hint="FR, a region as R-84, a department as 33")
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Deaths that a series counts.
@@ -60,10 +66,7 @@ class Query:
     def __post_init__(self) -> None:
         if self.age is not None and self.age not in AGES:
             raise InvalidSettings(f"{self.age} is no age group", hint=", ".join(AGES))
-        known = load_places()
-        # A department that the table does not know may stand on certificates all the same.
-        if not self.place or (self.place not in known and department_code(self.place) != self.place):
-            raise InvalidSettings(f"{self.place!r} is no place", hint="FR, a region as R-84, a department as 33")
+        check_place(self.place)
 
 
 @dataclass(frozen=True, slots=True)

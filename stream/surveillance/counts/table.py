@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stream.surveillance.counts.completeness import everybody
+from stream.surveillance.counts.completeness import Asking, everybody
 from stream.surveillance.counts.counts import WINDOW_DAYS, Counts
 from stream.surveillance.counts.query import Query
 from stream.surveillance.detection.nowcast import Nowcast
@@ -150,9 +150,11 @@ def arrived(
     out = io.StringIO()
     writer = csv_files.writer(out, lineterminator="\n")
     writer.writerow(["period", "place", "name", "source", "arrived", "expected", "share", "basis"])
+    Asking(range(0), step, by, place, as_of)  # what is asked wrongly is refused where nothing is held, too
     last = end or counts.last_known(as_of)
-    if last is not None:
-        first = start or last - timedelta(weeks=WEEKS)
+    begins = counts.first_day()
+    if last is not None and begins is not None:
+        first = max(begins, start or last - timedelta(weeks=WEEKS))
         for row in counts.completeness(first, last, step=step, by=by, place=place, as_of=as_of):
             writer.writerow([
                 row.period, row.place, counts.places.name(row.place), row.source.value if row.source else "", row.arrived,

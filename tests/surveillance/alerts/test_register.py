@@ -118,6 +118,7 @@ def test_what_is_not_there_is_told(register: Register) -> None:
         lambda: register.mute(Mute("mt", "x", group="none")),
         lambda: register.mute(Mute("mt", "x", place="R-00")),
         lambda: register.mute(Mute("mt", "x")),
+        lambda: register.mute(Mute("mt", "x", group="influenza", until=NOW.date() - timedelta(days=1))),
         lambda: register.unmute(3, "mt", "x"),
     ):
         with pytest.raises(InvalidSettings):

@@ -89,6 +89,8 @@ def test_json_tells_the_query_too(home: Path) -> None:
     [
         (("no_such_group",), "no group no_such_group"), (("influenza", "--place", "R-99"), "no place"),
         (("influenza", "--age", "60"), "no age group"), (("influenza", "--sex", "X"), "not a valid Sex"),
+        (("influenza", "--from", "2026-02-01", "--to", "2026-01-01"), "lies behind"),
+        (("completeness", "--place", "ZZ"), "no place"), (("completeness", "--by", "town"), "by department"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_told(home: Path, arguments: tuple[str, ...], told: str) -> None:
@@ -122,6 +124,7 @@ def test_files_come_in_and_completeness_comes_out(home: Path, tmp_path: Path) ->
 def test_a_home_without_counts_answers_too(tmp_path: Path) -> None:
     assert "nothing is counted there" in called(tmp_path, "influenza").output
     assert called(tmp_path, "completeness").output.count("\n") == 1
+    assert isinstance(called(tmp_path, "completeness", "--place", "ZZ").exception, CausaError)
 
 
 @pytest.mark.servers

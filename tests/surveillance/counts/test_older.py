@@ -129,6 +129,10 @@ def test_days_that_were_imported_are_not_imported_again() -> None:
         ("2026-01-01,,Gironde,,,,influenza,,1", ":2: Gironde is no department"),
         ("2026-01-01,,33,,X,,influenza,,1", ":2: 'X' is not a valid Sex"),
         ("2026-01-01,,33,,,,influenza,,-1", ":2: count is no whole number"),
+        ("2926-01-01,,33,,,,influenza,,1", ":2: death_day 2926-01-01 lies ahead"),
+        ("2026-01-05,2026-01-04,33,,,,influenza,,1", ":2: known_day 2026-01-04 lies before the death"),
+        ("2026-01-01,,33,,,,influenza,," + "9" * 5000, ":2: count is no whole number"),
+        ("2026-01-01,,33,,,," + "x" * 200_000 + ",,1", "is no CSV file"),
         ("", "there is no row"),
     ],
 )
@@ -165,6 +169,13 @@ def test_civil_registration_tells_what_is_expected(engine: Engine, tmp_path: Pat
     assert [(row.place, row.expected, row.basis) for row in whole[:3]] == [
         ("FR", 28, Basis.CIVIL), ("FR", 28, Basis.CIVIL), ("FR", None, Basis.NONE),
     ]  # fmt: skip
+    # Certificates of a third department: what is told of two is not the whole.
+    with writing(engine) as connection:
+        counts.fold(connection, reads([record("elsewhere", died=8, known=9, place="59")]))
+    whole = counts.completeness(FIRST, end, by=())
+    assert [row.basis for row in whole[:3]] == [Basis.CIVIL, Basis.NONE, Basis.NONE]
+    by_source = counts.completeness(FIRST, end, by=("source",))
+    assert {row.basis for row in by_source if row.period == FIRST + timedelta(days=7)} == {Basis.NONE}
     # A region is told where all of its departments are.
     corse = counts.completeness(FIRST, FIRST + timedelta(days=6), by=("region",), place="R-94")
     assert [(row.place, row.basis) for row in corse] == [("R-94", Basis.NONE)]
