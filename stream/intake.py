@@ -130,7 +130,7 @@ class Intake:
                 raise
             except Exception:
                 places = [f"{topic}-{partition}:{offset}" for (topic, partition), offset in batch.next.items()]
-                log.error("records cannot be folded", service=self._service, before=places)  # noqa: TRY400 - no record
+                log.error("records cannot be folded", service=self._service, at=places)  # noqa: TRY400 - no record
                 raise
 
     def _move(self, connection: Connection, place: Place, was: int | None, offset: int) -> None:

@@ -58,6 +58,7 @@ ALLOWED = frozenset(
         "retry",
         "open",
         "scope",
+        "service",
         "automation",
         "why",
         "who",

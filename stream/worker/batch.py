@@ -104,13 +104,13 @@ class BatchProcessor:
                 return await asyncio.to_thread(self._core.receive, incoming)
             return self._core.receive(incoming)
 
-        return await self._patience.until_done(receive, "a schema cannot be asked for")
+        return await self._patience.until_done(receive, "schema")
 
     async def _keyring(self, received: Sequence[Received]) -> Keyring | None:
         if self._keys is None:
             return None
         asked = partial(self._keys.keyring, {record.owner for record in received})
-        return await self._patience.until_done(asked, "the certificates' keys cannot be had")
+        return await self._patience.until_done(asked, "keys")
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Folder:
         return [await self._decided(incoming) for incoming in batch]
 
     async def _decided(self, incoming: Incoming) -> Decision:
-        folded = await self._patience.until_done(partial(self._fold, incoming), "a schema cannot be asked for")
+        folded = await self._patience.until_done(partial(self._fold, incoming), "schema")
         return folded if isinstance(folded, Decision) else await self._dead(folded)
 
     async def _fold(self, incoming: Incoming) -> Decision | Received:
@@ -69,7 +69,7 @@ class Folder:
         keyring = None
         if self._keys is not None:
             asked = partial(self._keys.keyring, {received.owner})
-            keyring = await self._patience.until_done(asked, "the certificates' keys cannot be had")
+            keyring = await self._patience.until_done(asked, "keys")
         dead = self._core.prepare(received, self._clock(), keyring)
         assert isinstance(dead, Decision)  # there is no certificate in it to be read
         return dead

@@ -40,11 +40,11 @@ class Patience:
         self._rarely = Rarely()
 
     async def until_done(self, work: Callable[[], Awaitable[T]], what: str) -> T:
-        """What `work` gives, once it raises no InfrastructureError any more; `what` cannot be had meanwhile."""
+        """What `work` gives, once it raises no InfrastructureError any more; `what` tells the log what is waited for."""
         while True:
             try:
                 return await work()
             except InfrastructureError as error:
                 if self._rarely.due(error.code):
-                    log.warning(f"held: {what}", code=error.code, reason=error.message)
+                    log.warning("held: a server is asked in vain", stage=what, code=error.code, reason=error.message)
                 await asyncio.sleep(self._hold_s)

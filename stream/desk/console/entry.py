@@ -21,8 +21,11 @@ _ID = 128
 
 
 async def next_address(desk: Desk, who: Coder, filters: Filters) -> str:
-    """Address of the next task, or of the queue where there is none."""
-    claim = await asyncio.to_thread(desk.next, who, filters)
+    """Address of the next task, or of the queue where there is none, or none is given out yet."""
+    try:
+        claim = await asyncio.to_thread(desk.next, who, filters)
+    except Refused as refusal:  # the topics are still being read: what was just decided is written all the same
+        return address("/queue", filters, said=refusal.code)
     if claim is None:
         return address("/queue", filters, said="EMPTY")
     return address(f"/task/{claim.claim_id}", filters)

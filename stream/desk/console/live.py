@@ -96,7 +96,7 @@ class Live:
             self._late += 1
             if self._late >= LATE or isinstance(error, InfrastructureError):
                 self._silent_until, self._late = self._clock() + AGAIN_S, 0
-                log.warning("the ranker is done without", error=type(error).__name__, again_s=AGAIN_S)
+                log.warning("the ranker is done without", error=type(error).__name__, wait_s=AGAIN_S)
             return SILENT, False
         self._late = 0
         return found, True

@@ -151,8 +151,9 @@ class Work:
         """The heartbeat: a new lease, and what came meanwhile."""
         who, claim_id = coder_of(request), request.path_params["claim_id"]
         idle = mapping(await json_of(request)).get("idle_s")
-        known = isinstance(idle, int | float) and not isinstance(idle, bool) and idle >= 0
-        idle_s = min(float(idle), _LONGEST_IDLE_S) if known else 0.0
+        idle_s = 0.0
+        if isinstance(idle, int | float) and not isinstance(idle, bool) and idle >= 0:
+            idle_s = float(min(idle, _LONGEST_IDLE_S))
         try:
             renewed = await asyncio.to_thread(self._desk.renew, who, claim_id, idle_s)
         except Refused as refusal:

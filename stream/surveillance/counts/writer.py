@@ -99,7 +99,7 @@ class Writer:
         bulk.insert(connection, DEATHS, rows)
         days = _write(connection, sums)
         if conflicts:
-            log.warning("versions with more than one content", records=conflicts)
+            log.warning("versions with more than one content", count=conflicts)
         return Folded(len(coded), new, moved, withdrawn, conflicts, unread, frozenset(map(day_of, days)))
 
     def _pack(self, due: frozenset[str], mentioned: frozenset[str]) -> tuple[bytes, bytes]:

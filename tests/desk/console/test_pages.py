@@ -50,7 +50,8 @@ def kept(page: str) -> dict[str, Any]:
 
 PATHS = (("GET", "/queue"), ("POST", "/next"), ("POST", "/take"), ("GET", "/task/x"), ("POST", "/task/x/edit"),
          ("POST", "/task/x/search"), ("POST", "/task/x/beat"), ("POST", "/task/x/decide"), ("GET", "/decisions"),
-         ("POST", "/decisions/x/undo"), ("POST", "/second"))  # fmt: skip
+         ("POST", "/decisions/x/undo"), ("POST", "/second"), ("POST", "/revoke"), ("POST", "/task/x/refresh"),
+         ("POST", "/task/x/skip"), ("POST", "/task/x/escalate"), ("POST", "/task/x/back"), ("POST", "/task/x/release"))  # fmt: skip
 
 
 async def test_nobody_comes_to_a_page_without_its_role(desk_office: Office) -> None:
@@ -108,6 +109,19 @@ async def test_the_proposal_as_it_is_needs_no_reason_and_leads_to_the_next(
     assert answer.status_code == 200, answer.text
     assert (await coder.get(answer.json()["next"])).status_code == 200
     assert "s0001" in (await coder.get(answer.json()["next"])).text
+
+
+async def test_while_the_topics_are_read_the_queue_says_so(desk_office: Office, coder: httpx.AsyncClient) -> None:
+    coded = desk_office.came(PANCREAS)
+    task = await taken(coder)
+    desk_office.desk.rebuild()
+    desk_office.came(PANCREAS)
+    answer = await coder.post("/next", data={})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/queue?said=NOT_READY")
+    assert "lit encore les flux" in (await coder.get(answer.headers["location"])).text
+    # A decision is written all the same, and its coder is not told that it failed.
+    answer = await coder.post(f"{task}/decide", json={"draft": draft_json(Draft.of(coded[0]))})
+    assert (answer.status_code, answer.json()["next"]) == (200, "/queue?said=NOT_READY")
 
 
 async def test_a_change_needs_a_reason_and_a_broken_edit_a_word(desk_office: Office, coder: httpx.AsyncClient) -> None:
