@@ -67,8 +67,11 @@ def _sqlite(url: str, timeout_s: float) -> Engine:
     if path and path != ":memory:":
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
+            # What lies beside it (WAL) takes its rights from it: nobody else's to read, whatever the umask.
+            if not Path(path).exists():
+                Path(path).touch(mode=0o600)
         except OSError as error:
-            raise InvalidSettings(f"the database's folder cannot be made: {error.strerror}") from None
+            raise InvalidSettings(f"the database's file cannot be made: {error.strerror}") from None
     options: dict[str, Any] = {"connect_args": {"timeout": timeout_s, "check_same_thread": False}}
     if path in (None, "", ":memory:"):
         # One connection, or each would see an empty database of its own.

@@ -209,7 +209,9 @@ async def _approve(settings: Settings, name: str, path: Path, who: str) -> int:
         raise InvalidSettings("who proposes does not approve", hint="another person, with another key")
     counts, results = await (await work.publisher(bool(statement["everything"]))).foreseen()
     _check(statement, results)
-    typer.echo(f"proposed by {statement['who']} at {statement['at']}, on a report.json of SHA-256 {statement['report']}")
+    typer.echo(
+        f"proposed by {statement['who']} at {statement['at']}, on a report.json of SHA-256 {statement['report']}"
+    )
     _show(counts)
     approval: dict[str, Any] = {
         "act": "approve",

@@ -100,10 +100,13 @@ def export(
         raise InvalidSettings("the file holds text of certificates", hint="--text, and treat it as you treat them")
     settings, name = load(), person(who)
     allowed(settings, name, key)
-    os.umask(0o077)  # from its first byte on, not once it is whole
     if str(output) != STANDARD and output.is_file():
         output.chmod(0o600)
-    asyncio.run(_export(settings, output, frozenset(error or ()), name))
+    mask = os.umask(0o077)  # for this user alone from its first byte on, not once it is whole
+    try:
+        asyncio.run(_export(settings, output, frozenset(error or ()), name))
+    finally:
+        os.umask(mask)
 
 
 async def _export(settings: Settings, output: Path, errors: frozenset[str], who: str) -> None:
@@ -145,11 +148,15 @@ def fix(
 
     Exit status: 0; 1 some lines were refused.
     """
+    raise typer.Exit(asyncio.run(_fix(load(), rows(path), execute, person(who))))
+
+
+def rows(path: Path) -> list[str]:
+    """Lines of a file of JSON Lines. Raises InvalidSettings where it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold U+2028 and U+0085
+        return path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold U+2028 and U+0085
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path.name} cannot be read: {type(error).__name__}") from None
-    raise typer.Exit(asyncio.run(_fix(load(), lines, execute, person(who))))
 
 
 async def _fix(settings: Settings, lines: list[str], execute: bool, who: str) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from stream.coding import DecisionKind
 from stream.desk.refusals import ClaimLost, Held
-from stream.desk.tables import CLAIMS, OLDER, Found
+from stream.desk.tables import CLAIMS, DRAFTS, OLDER, TASKS, Found
 from stream.desk.values import Claim, Coder
 
 SILENT_BEATS = 3.0
@@ -69,6 +69,7 @@ def take(connection: Connection, task: Found, kind: DecisionKind, who: Coder, no
     if row is None:
         connection.execute(CLAIMS.insert().values(certificate_id=task.certificate_id, **values))
     else:
+        _forget_seen(connection, row)
         same = sa.and_(CLAIMS.c.certificate_id == task.certificate_id, CLAIMS.c.claim_id == row.claim_id)
         connection.execute(sa.delete(OLDER).where(OLDER.c.certificate_id == task.certificate_id))
         if connection.execute(CLAIMS.update().where(same).values(**values)).rowcount != 1:
@@ -120,8 +121,17 @@ def seconds(row: Found, now: datetime, *, beat_s: float) -> float:
 
 def drop(connection: Connection, claim_id: str) -> None:
     """End a claim, and let go of what was kept for its holder."""
-    certificate_id = connection.execute(
-        sa.select(CLAIMS.c.certificate_id).where(CLAIMS.c.claim_id == claim_id)
-    ).scalar()
+    row = connection.execute(sa.select(CLAIMS).where(CLAIMS.c.claim_id == claim_id)).one_or_none()
+    if row is None:
+        return
+    _forget_seen(connection, row)
     connection.execute(sa.delete(CLAIMS).where(CLAIMS.c.claim_id == claim_id))
-    connection.execute(sa.delete(OLDER).where(OLDER.c.certificate_id == certificate_id))
+    connection.execute(sa.delete(OLDER).where(OLDER.c.certificate_id == row.certificate_id))
+
+
+def _forget_seen(connection: Connection, row: Found) -> None:
+    """Let go of a draft that was made with the machine's codes in sight, where its certificate is coded blind by now."""
+    audit = sa.select(TASKS.c.audit).where(TASKS.c.certificate_id == row.certificate_id)
+    if not row.blind and connection.execute(audit).scalar():
+        mine = sa.and_(DRAFTS.c.certificate_id == row.certificate_id, DRAFTS.c.coder == row.coder)
+        connection.execute(sa.delete(DRAFTS).where(mine))

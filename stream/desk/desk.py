@@ -123,7 +123,7 @@ class Desk:
             rebuild.check_ready(connection)
             for row in claims.held_by(connection, who):
                 return self._renewed(connection, row, 0.0)
-            chosen = queue.candidates(connection, who, filters, now)
+            chosen = queue.candidate(connection, who, filters, now)
             task = store.lock(connection, chosen) if chosen else None
             return self._take(connection, task, who) if task is not None else None
 

@@ -29,7 +29,7 @@ from stream.coding import (
 )
 from stream.desk.kappa import Kappa, kappa
 from stream.desk.life import KINDS, Stage
-from stream.desk.store import AT_ONCE
+from stream.desk.store import AT_ONCE, OUT
 from stream.desk.tables import ACTS, CLAIMS, CODED, DECISIONS, MANUAL, MARKS, OUTBOX, TASKS, Found
 from stream.desk.values import Act
 from stream.nomenclature import shortlist
@@ -340,7 +340,7 @@ def _adjudicated(connection: Connection, made: Sequence[Found]) -> Counter[str]:
 
 
 def _backlog(connection: Connection, days: Sequence[Day], office: Rules, now: datetime) -> Backlog:
-    waits = TASKS.c.stage.in_([stage.value for stage in KINDS])
+    waits = TASKS.c.place > OUT
     stages, oldest = {}, {}
     for stage, count, came in connection.execute(
         sa.select(TASKS.c.stage, sa.func.count(), sa.func.min(TASKS.c.created_at)).where(waits).group_by(TASKS.c.stage)

@@ -29,7 +29,7 @@ from stream.coding import (
 )
 from stream.database import upsert
 from stream.desk import records, store
-from stream.desk.tables import CODED, DECISIONS, MANUAL, MARKS, TASKS
+from stream.desk.tables import CLAIMS, CODED, DECISIONS, DRAFTS, MANUAL, MARKS, TASKS
 from stream.reader import Read
 
 log = structlog.get_logger("causa.desk")
@@ -84,6 +84,7 @@ class _Batch:
         self._touched: dict[str, set[str]] = {"manual": set(), "coded": set(), "decisions": set()}
         self._new: dict[str, dict[str, Any]] = {}
         self._read: set[str] = set()
+        self._blinded: set[str] = set()
         self._older: dict[tuple[str, int], dict[str, Any]] = {}
 
     def task(self, task: ManualTask) -> None:
@@ -97,6 +98,8 @@ class _Batch:
             }
             self._keep(kept)
         if task.state is TaskState.OPEN and task.certificate is not None:
+            if task.audit and row is not None and not row["audit"]:
+                self._blinded.add(task.certificate_id)
             self._manual[task.certificate_id] = {
                 "certificate_id": task.certificate_id, "version": task.version, "revision": task.revision,
                 "open": True, "audit": task.audit, "priority": task.priority,
@@ -160,6 +163,7 @@ class _Batch:
         if dropped := sorted(k for k in manual if k not in self._manual):
             for table in (MANUAL, TASKS, MARKS):
                 self._connection.execute(sa.delete(table).where(table.c.certificate_id.in_(dropped)))
+        self._forget_seen()
         for row in self._older.values():
             store.keep_older(self._connection, row)
         upsert(self._connection, CODED, [self._coded[k] for k in sorted(coded)])
@@ -171,6 +175,13 @@ class _Batch:
         changed = sorted(manual | decisions | (coded & self._manual.keys()))
         told = {k: self._certificate(k) for k in changed if k in self._manual and k in manual | coded}
         store.refresh(self._connection, changed, told)
+
+    def _forget_seen(self) -> None:
+        """Drafts made with the machine's codes in sight are not carried into an audit; a holder's goes with his claim."""
+        held = sa.exists().where(CLAIMS.c.certificate_id == DRAFTS.c.certificate_id, CLAIMS.c.coder == DRAFTS.c.coder)
+        if self._blinded:
+            chosen = DRAFTS.c.certificate_id.in_(sorted(self._blinded))
+            self._connection.execute(sa.delete(DRAFTS).where(chosen, ~held))
 
     def _certificate(self, certificate_id: str) -> Certificate:
         return records.certificate_of(self._manual[certificate_id]["certificate"])

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from stream.certificate import Age, AgeUnit, Sex, Source
 from stream.coding import DecisionKind, Reason
+from stream.desk import store
 from stream.desk.life import KINDS, Stage
 from stream.desk.tables import ACTS, CLAIMS, DECISIONS, MARKS, TASKS, Found
 from stream.desk.values import Act, Coder, Facets, Filters, Listing, Order, Page, TaskRow
@@ -31,7 +32,8 @@ def may_do(who: Coder) -> ColumnElement[bool]:
         sa.and_(columns.stage.in_(_FIRST), not_by(columns.second_by)),
         sa.and_(columns.stage.in_(_AGAIN), not_by(columns.first_by), not_by(columns.second_by)),
     )
-    return allowed if who.senior else sa.and_(allowed, ~columns.senior)
+    waits = sa.and_(columns.place > store.OUT, allowed)
+    return waits if who.senior else sa.and_(waits, ~columns.senior)
 
 
 def held(now: datetime) -> ColumnElement[bool]:
@@ -91,10 +93,14 @@ def _held_by_another(who: Coder, now: datetime) -> ColumnElement[bool]:
 
 
 def _order(who: Coder, order: Order) -> tuple[ColumnElement[Any], ...]:
+    # What this person skipped comes last, and so comes again once nothing else is left.
+    return (sa.case((_skipped(who), 1), else_=0), *_place(order))
+
+
+def _place(order: Order) -> tuple[ColumnElement[Any], ...]:
     columns = TASKS.c
     first = (columns.place.desc(),) if order is Order.PRIORITY else ()
-    # What this person skipped comes last, and so comes again once nothing else is left.
-    return (sa.case((_skipped(who), 1), else_=0), *first, columns.created_at, columns.certificate_id)
+    return (*first, columns.created_at, columns.certificate_id)
 
 
 def conditions(who: Coder, filters: Filters, now: datetime) -> list[ColumnElement[bool]]:
@@ -144,18 +150,17 @@ def _row(row: Found, marks: dict[tuple[str, str], list[str]], who: Coder) -> Tas
     )  # fmt: skip
 
 
-def candidates(connection: Connection, who: Coder, filters: Filters, now: datetime) -> str | None:
+def candidate(connection: Connection, who: Coder, filters: Filters, now: datetime) -> str | None:
     """The first task of the queue that nobody holds, its row locked against other servers' hands; None if there is none."""
     nobody = ~sa.exists().where(CLAIMS.c.certificate_id == TASKS.c.certificate_id, held(now))
-    chosen = (
-        sa.select(TASKS.c.certificate_id)
-        .where(*conditions(who, filters, now), nobody)
-        .order_by(*_order(who, filters.order))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    found: str | None = connection.execute(chosen).scalar()
-    return found
+    chosen = sa.select(TASKS.c.certificate_id).where(*conditions(who, filters, now), nobody)
+    # The index gives the order, and the first that fits ends the search: what was skipped is looked for only then.
+    for skipped in (~_skipped(who), _skipped(who)):
+        ordered = chosen.where(skipped).order_by(*_place(filters.order)).limit(1).with_for_update(skip_locked=True)
+        found: str | None = connection.execute(ordered).scalar()
+        if found is not None:
+            return found
+    return None
 
 
 def facets(connection: Connection, who: Coder, filters: Filters, now: datetime) -> Facets:

@@ -13,13 +13,15 @@ from sqlalchemy import Connection
 from stream.certificate import Certificate
 from stream.coding import CodedCertificate, DecisionKind, supersedes
 from stream.database import upsert
-from stream.desk.life import Known, Made, Stage, Standing, standing
+from stream.desk.life import KINDS, Known, Made, Stage, Standing, standing
 from stream.desk.records import coded_of
 from stream.desk.tables import ACTS, CLAIMS, CODED, DECISIONS, MANUAL, MARKS, OLDER, TASKS, Found
 from stream.desk.values import Act
 from stream.targeting.subject import EDIT
 
 INTEREST = "INTEREST:"
+OUT = -1.0
+"""Place of a task that waits for nobody: behind all others, so that the queue's index ends before it."""
 AT_ONCE = 500
 """Ids in one statement."""
 _MADE = (
@@ -202,8 +204,10 @@ def _stage(one: Case, now: Standing) -> dict[str, Any]:
     since = manual.created_at
     if now.stage in (Stage.SECOND, Stage.DISPUTED, Stage.DONE) and now.last is not None:
         since = max(since, now.last.decided_at)
-    # Who codes a second time holds up nobody: the first coding is official already.
-    place = manual.priority % 1 if now.stage is Stage.SECOND else manual.priority
+    place = OUT
+    if now.stage in KINDS:
+        # Who codes a second time holds up nobody: the first coding is official already.
+        place = manual.priority % 1 if now.stage is Stage.SECOND else manual.priority
     return {
         "certificate_id": one.certificate_id, "version": manual.version, "stage": now.stage.value,
         "senior": now.senior, "audit": manual.audit, "place": place, "priority": manual.priority,

@@ -199,7 +199,7 @@ TASKS = Table(
     Column("stage", String(12), nullable=False),
     Column("senior", sa.Boolean, nullable=False),  # only a senior may
     Column("audit", sa.Boolean, nullable=False),
-    Column("place", sa.Float, nullable=False),  # in the queue, higher first
+    Column("place", sa.Float, nullable=False),  # in the queue, higher first; negative where nobody waits
     Column("priority", sa.Float, nullable=False),
     Column("first_by", String(128)),
     Column("second_by", String(128)),
@@ -213,7 +213,8 @@ TASKS = Table(
     Column("age_unit", String(8)),
     Column("proposed", String(8)),
     Column("confidence", sa.Float),
-    Index("desk_tasks_queue", "stage", "place", "created_at"),
+    Index("desk_tasks_place", sa.text("place DESC"), "created_at", "certificate_id"),
+    Index("desk_tasks_age", "created_at", "certificate_id"),
 )  # fmt: skip
 
 MARKS = Table(

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from stream.certificate import utc_now
+from stream.errors import InvalidSettings
 from stream.replay.broker import Broker, Written
 from stream.replay.run import Run
 
@@ -111,3 +112,20 @@ def event(value: bytes, offset: int) -> Event:
 def last(events: Sequence[Event], act: Act) -> Event | None:
     """The newest event of a kind."""
     return next((one for one in reversed(events) if one.act is act), None)
+
+
+async def droppable(broker: Broker, run: Run) -> tuple[str, ...]:
+    """Topics of a run that may be deleted: all that are there, but the manifest of one of which anything was published.
+
+    The signatures under what was published stand in the manifest alone.
+
+    Raises:
+        InvalidSettings: there is no such run.
+    """
+    present = await broker.topics()
+    found = tuple(topic for topic in run.topics if topic in present)
+    if not found:
+        raise InvalidSettings(f"there is no run {run.name}", hint="causa replay list")
+    if run.manifest in found and last(await Manifest(broker, run).read(), Act.PUBLISHING) is not None:
+        return tuple(topic for topic in found if topic != run.manifest)
+    return found

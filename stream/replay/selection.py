@@ -131,7 +131,7 @@ def read_ids(path: Path) -> frozenset[str]:
         InvalidSettings: it cannot be read, or a line holds no id.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON may hold U+2028 and U+0085
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{path.name} cannot be read: {type(error).__name__}") from None
     found = set()

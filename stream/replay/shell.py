@@ -244,8 +244,14 @@ async def begin(desk: Desk, run: Run, plan: Plan, who: str) -> None:
     """Make the run's topics and write its plan, once.
 
     Raises:
-        InvalidSettings: another process began the run meanwhile, with another plan.
+        InvalidSettings: another process began the run meanwhile, with another plan; or a run of this name was dropped, and
+            its position is still known.
     """
+    if run.manifest not in await desk.broker.topics():
+        for partition in plan.bounds:
+            # Kafka keeps offsets for days after a run was dropped: this one would take its records for coded.
+            if await desk.broker.position(run.group, plan.topic, partition) is not None:
+                raise InvalidSettings(f"the name {run.name} was used before", hint="another name")
     await desk.broker.create(run.declared(len(await desk.broker.bounds(desk.topics["coded"]))))
     known = await Manifest(desk.broker, run).write(Act.PLANNED, who, {"plan": plan.record()}, once=True)
     if Plan.read(known.body["plan"]) != plan:

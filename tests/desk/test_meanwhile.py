@@ -46,6 +46,24 @@ def test_an_amendment_refuses_the_decision_and_keeps_the_draft(office: Office, f
     assert (done.version, done.stage, done.old) == (2, Stage.DONE, False)
 
 
+@pytest.mark.parametrize("how", ["refreshed", "given back before", "given back after"])
+def test_a_draft_with_the_proposal_in_sight_is_not_carried_into_an_audit(office: Office, how: str) -> None:
+    office.open("a")
+    claim = office.desk.take(ANNE, "a")
+    office.desk.keep(ANNE, claim.claim_id, draft("I21.9"))
+    if how == "given back before":
+        office.desk.release(ANNE, claim.claim_id)
+    amended(office, audit=True)
+    if how == "refreshed":
+        fresh = office.desk.refresh(ANNE, claim.claim_id)
+    else:
+        if how == "given back after":
+            office.desk.release(ANNE, claim.claim_id)
+        fresh = office.desk.take(ANNE, "a")
+    assert fresh.blind
+    assert office.desk.task(ANNE, fresh.claim_id).draft is None
+
+
 def test_kept_as_told_it_is_written_for_the_old_version(office: Office) -> None:
     office.open("a")
     claim = office.desk.take(ANNE, "a")

@@ -18,7 +18,7 @@ from stream.pipeline.record import Decision, Incoming
 from stream.replay.broker import Position
 from stream.replay.feed import Feed
 from stream.replay.identity import same_versions
-from stream.replay.manifest import Act, Manifest, last
+from stream.replay.manifest import Act, Manifest, droppable, last
 from stream.replay.plan import Plan, Range, told
 from stream.replay.player import Tally
 from stream.replay.reconciling import Reconciled, reconcile
@@ -177,6 +177,10 @@ class TestSelection:
         file = tmp_path / "ids"
         file.write_text('# ids\nA1\n{"certificate_id": "B2"}\n\n')
         assert read_ids(file) == {"A1", "B2"}
+        file.write_text(
+            '{"certificate_id": "B2", "text": "a\u2028b\x85c"}\n', encoding="utf-8"
+        )  # no ends of lines in JSON
+        assert read_ids(file) == {"B2"}
         file.write_text("A1\nno id\n")
         with pytest.raises(InvalidSettings, match="ids:2"):
             read_ids(file)
@@ -268,6 +272,21 @@ class TestRun:
         with pytest.raises(InvalidSettings, match="begun meanwhile"):
             await begin(world.desk, RUN, replace(plan, rate=5.0), "other")
         assert len(await Manifest(world.broker, RUN).read()) == 1
+
+    async def test_the_name_of_a_dropped_run_is_refused_while_its_position_is_known(self) -> None:
+        world = World()
+        await world.recorded(4)
+        await world.replayed()
+        manifest = Manifest(world.broker, RUN)
+        assert await droppable(world.broker, RUN) == RUN.topics
+        await manifest.write(Act.PUBLISHING, "anne", {})
+        assert await droppable(world.broker, RUN) == (RUN.results, RUN.dead)  # who agreed stays
+        await world.broker.delete(RUN.topics)
+        plan, _ = await world.plan()
+        with pytest.raises(InvalidSettings, match="used before"):
+            await begin(world.desk, RUN, plan, "op")
+        with pytest.raises(InvalidSettings, match="no run"):
+            await droppable(world.broker, RUN)
 
     @pytest.mark.parametrize("name", ["", "Two", "a.b", "repairs", "recorded", "-a", "x" * 60])
     def test_names_that_cannot_be(self, name: str) -> None:

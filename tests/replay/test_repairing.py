@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from worker.certificates import samples
 
 from replay.world import NOW, World
 from stream.certificate import Certificate, certificate_json, certificate_record
+from stream.cli import repair as command
+from stream.cli.trace import desk_log
 from stream.errors import Overtaken
 from stream.replay.repairing import TOPIC, Mended, exported, letters, planned, read, repair
 
@@ -112,3 +116,24 @@ class TestFile:
         await world.live([world.broker.write("certificates", b"?", b"k")])
         (other,) = [one async for one in letters(world.desk, errors=frozenset(["BAD_FRAME"]))]
         assert (await exported(world.desk, other))["certificate"] is None
+
+    async def test_what_is_given_out_is_logged_for_one_user_and_comes_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = World()
+        good = samples()[0]
+        odd = replace(good, part1=(replace(good.part1[0], text="x" * 3000 + "\u2028\x85 cancer"),))
+        value = world.desk.wire.encode("certificates", certificate_record(odd))
+        await world.live([world.broker.write("certificates", value, good.certificate_id.encode())])
+        own = world.settings.model_copy(update={"home": tmp_path})
+        monkeypatch.setattr(command, "_desk", lambda _: world.desk)
+        monkeypatch.setattr(command, "load", lambda: own)
+        path = tmp_path / "letters.jsonl"
+        # Typer's command is a plain function; it runs a loop of its own.
+        await asyncio.to_thread(command.export, path, error=None, text=True, key=None, who="anne")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        with desk_log(own) as log:
+            (row,) = log.entries()
+        assert (row.who, row.act, row.certificate_id) == ("anne", "CERTIFICATE_SEEN", good.certificate_id)
+        path.write_text(path.read_text(encoding="utf-8").replace("x" * 3000, "", 1), encoding="utf-8")
+        assert await command._fix(own, command.rows(path), execute=False, who="anne") == 0
