@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import LONG
 from sqlalchemy import Engine
 
 from desk.office import ALL, ANNE, BRUNO, EVERY, Office, certificate, draft, machine, memory, none, reads, task
@@ -79,7 +80,7 @@ def history(office: Office) -> list[Record]:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60 if LONG else 12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_the_topics_ends_the_same(data: st.DataObject, tmp_path: Path) -> None:
     """Records keep their order within a topic, come twice, and are cut into batches anywhere."""
     office = Office(memory(), tmp_path)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from shared import LONG
 
 from desk.office import ALL, Clock, Office, certificate, draft, machine, memory, none, reads, task
 from stream.coding import CodedCertificate, CodedStatus, Correction, DecisionKind, ManualTask, Route
@@ -339,5 +340,8 @@ class Life(RuleBasedStateMachine):
 
 TestOffice = Life.TestCase
 TestOffice.settings = settings(
-    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60 if LONG else 6,
+    stateful_step_count=40 if LONG else 30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )

@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import LONG
 from sqlalchemy import Engine
 
 from desk.office import ALL, ANNE, Clock, Office, draft, memory
@@ -65,7 +66,7 @@ async def test_what_was_decided_is_sent_in_order(office: Office) -> None:
 
 
 @given(st.lists(st.sampled_from(["", "lost", "late"]), max_size=8), st.integers(1, 6))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60 if LONG else 15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_fault_of_the_broker_loses_or_doubles(
     tmp_path_factory: pytest.TempPathFactory, faults: list[str], number: int
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from shared import LONG
 
 from replay.world import NOW, OTHER_WORDS, RUN, World, voice
 from stream.coding import Automation, coded_record
@@ -188,7 +189,7 @@ class TestSelection:
 
 class TestOnce:
     @given(st.lists(st.sampled_from(["", "lost", "late"]), max_size=12), st.integers(0, 12))
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=60 if LONG else 12)
     def test_whatever_becomes_of_commits_and_processes_each_record_has_one_result(
         self, faults: list[str], stop_after: int
     ) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline.core import coded
+from shared import LONG
 from worker.certificates import samples
 
 from replay.world import NOW, OTHER_WORDS, RUN, World, voice
@@ -148,7 +149,7 @@ class TestPublishing:
         assert all(not wanted(c) for c in world.coded() if c.revision == 1)
 
     @given(st.lists(st.sampled_from(["", "lost", "late"]), max_size=8))
-    @settings(deadline=None, max_examples=15)
+    @settings(deadline=None, max_examples=40 if LONG else 6)
     def test_whatever_becomes_of_commits_each_result_is_published_once(self, faults: list[str]) -> None:
         async def run() -> None:
             world = await other(15)

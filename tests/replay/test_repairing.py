@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared import LONG
 from worker.certificates import samples
 
 from replay.world import NOW, World
@@ -67,7 +68,7 @@ class TestRepair:
         assert (done.injected, done.unknown) == ((), (lost.letter,))
 
     @given(st.lists(st.sampled_from(["", "lost", "late"]), max_size=5))
-    @settings(deadline=None, max_examples=15)
+    @settings(deadline=None, max_examples=40 if LONG else 8)
     def test_whatever_becomes_of_commits_each_is_injected_once(self, faults: list[str]) -> None:
         async def run() -> None:
             world, mended = await broken()

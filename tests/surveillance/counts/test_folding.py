@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared import LONG
 from sqlalchemy import Engine
 
 from stream.certificate import Sex, Source
@@ -64,7 +65,7 @@ def total(counts: Counts, query: Query) -> int:
     return round(sum(count or 0 for count in counts.series(asked, Step.DAY).counts))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100 if LONG else 25)
 @given(RECORDS, QUERIES)
 def test_series_are_what_going_through_the_list_gives(records: list[CodedCertificate], query: Query) -> None:
     counts = folded(records)
@@ -74,7 +75,7 @@ def test_series_are_what_going_through_the_list_gives(records: list[CodedCertifi
         assert counted == plain.get(series.day(i), 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100 if LONG else 25)
 @given(RECORDS, QUERIES, st.integers(0, 14), st.integers(0, 5), st.sampled_from(Step))
 def test_the_triangle_is_that_of_the_line_list(
     records: list[CodedCertificate], query: Query, now: int, longest: int, step: Step
@@ -85,7 +86,7 @@ def test_the_triangle_is_that_of_the_line_list(
     assert counts.triangle(replace(query, start=FIRST), day(now), longest, step) == expected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60 if LONG else 20)
 @given(RECORDS, st.randoms(use_true_random=False), st.data())
 def test_any_order_any_number_of_times_and_any_batches_end_in_the_same_tables(
     records: list[CodedCertificate], order: random.Random, data: st.DataObject
@@ -105,7 +106,7 @@ def test_any_order_any_number_of_times_and_any_batches_end_in_the_same_tables(
     assert tables(whole) == tables(shuffled)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60 if LONG else 20)
 @given(RECORDS)
 def test_tables_hold_no_empty_row_and_each_stay_ends_where_the_next_begins(records: list[CodedCertificate]) -> None:
     engine = memory()
