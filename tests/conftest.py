@@ -45,6 +45,6 @@ def triton_server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start real servers first: two files run at a time, and a long one that comes last runs alone."""
-    slow = {item.path for item in items if item.get_closest_marker("servers")}
+    """Files that start real servers, and the checks, first: two files run at a time, and a long one at the end runs alone."""
+    slow = {item.path for item in items if item.get_closest_marker("servers") or item.path.name == "test_quality.py"}
     items.sort(key=lambda item: item.path not in slow)
