@@ -203,7 +203,8 @@ class Life(RuleBasedStateMachine):
         """A claim: mostly one that may still be somebody's, now and then any that ever was."""
         live = [claim.claim_id for claim in self.leases.values()]
         known = list(self.claims)
-        return self.claims[data.draw(st.sampled_from(live if live and data.draw(st.integers(0, 4)) else known))]
+        lively = bool(live) and data.draw(st.integers(0, 4)) > 0
+        return self.claims[data.draw(st.sampled_from(live if lively else known))]
 
     # What time and machines do
 
