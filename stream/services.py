@@ -19,7 +19,7 @@ def database_url(value: str) -> str:
     if value and not (value.startswith("sqlite:///") or (address.scheme == "postgresql" and address.hostname)):
         raise ValueError("is neither sqlite:///PATH nor postgresql://USER@HOST/BASE")
     if address.password or "password" in parse_qs(address.query):
-        raise ValueError("holds a password: it belongs in a setting of its own")
+        raise ValueError("holds a password: it belongs in sealing.store_password, or database.password of the service")
     return value
 
 

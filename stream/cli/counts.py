@@ -82,6 +82,8 @@ def show(
 
     `estimate` adds what is still to come by the delays of the newest 180 days (95 % interval low to high). `completeness`
     compares all certificates of the place with civil registration or, without a file of it, with earlier deaths (`basis`).
+
+    Example: `causa counts show influenza --place R-84`
     """
     from stream.certificate import Sex, Source
     from stream.cli.output import opened
@@ -119,7 +121,10 @@ def completeness(
     step: Annotated[_Step, typer.Option()] = _Step.WEEK,
     as_of: Annotated[datetime | None, typer.Option(help="What was known at the end of that day.", **_DATE)] = None,
 ) -> None:
-    """Show how many certificates are here, and how many are expected, as CSV."""
+    """Show how many certificates are here, and how many are expected, as CSV.
+
+    Example: `causa counts completeness --by region`
+    """
     from stream.cli.output import utf8_stdout
     from stream.surveillance.counts import Counts, table
     from stream.surveillance.detection.series import Step
@@ -145,6 +150,8 @@ def older(
     """Take counts of older years from a file.
 
     Up to its last day they hold alone; the stream counts from the day after, so that nothing is counted twice.
+
+    Example: `causa counts import 2018-2025.csv`
     """
     from stream.surveillance.counts import import_counts
     from stream.surveillance.groups import load as load_groups
@@ -155,7 +162,10 @@ def older(
 
 @app.command("expected")
 def expected(file: Annotated[Path, typer.Argument(help="CSV: day, department, deaths.")]) -> None:
-    """Take the deaths that civil registration counted: what the certificates are to add up to."""
+    """Take the deaths that civil registration counted: what the certificates are to add up to.
+
+    Example: `causa counts expected registered.csv`
+    """
     from stream.surveillance.counts import import_expected
 
     typer.echo(f"{import_expected(_engine(load()), file)} days of departments")
@@ -170,6 +180,8 @@ def rebuild(
     """Count anew from the first record of the topic to where the counts stand now.
 
     Older counts and civil registration stay. With --check the exit status is 1 where a table differs.
+
+    Example: `causa counts rebuild --check`
     """
     from stream.surveillance.counts import rebuild as anew
     from stream.surveillance.groups import load as load_groups
@@ -194,6 +206,8 @@ def follow(
     """Count what is coded, without detecting anything (`causa alerts` does both).
 
     Each batch of records and its offsets are one transaction. Ctrl-C stops it.
+
+    Example: `causa counts follow --once`
     """
     from stream.surveillance.counts import Counts
     from stream.surveillance.groups import load as load_groups

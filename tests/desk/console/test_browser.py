@@ -191,7 +191,7 @@ def test_an_amendment_and_a_void_are_told_while_one_works(desk_office: Office, c
         one.press("Enter")
         one.until(lambda: "version 2" in one.page.inner_text("main"))
         one.task()
-        assert one.codes(3) == ["I10"]
+        one.until(lambda: one.codes(3) == ["I10"])
         desk_office.came({"certificate_id": "P1", "version": 3, "status": "VOID"})
         one.page.wait_for_selector("#banner .notice.bad")
         assert "retiré" in one.page.inner_text("#banner")
