@@ -27,12 +27,11 @@ from stream.coding import (
     Underlying,
     Versions,
 )
-from stream.desk.kappa import Kappa, kappa
+from stream.desk.kappa import Kappa, by_level
 from stream.desk.life import KINDS, Stage
 from stream.desk.store import AT_ONCE, OUT
 from stream.desk.tables import ACTS, CLAIMS, CODED, DECISIONS, MANUAL, MARKS, OUTBOX, TASKS, Found
 from stream.desk.values import Act
-from stream.nomenclature import shortlist
 from stream.nomenclature.agreement import LEVELS, Level
 from stream.quality.estimate import AUTOMATIC, Agreement, Audit, Cell, Promised, promises
 from stream.quality.ledger import Case
@@ -308,18 +307,7 @@ def _doubles(
         key = (row.certificate_id, row.version)
         if key in firsts:
             pairs[key in drawn].append((firsts[key] or "", row.cause or ""))
-    return _kappas(pairs[True]), _kappas(pairs[False])
-
-
-def _kappas(pairs: Sequence[tuple[str, str]]) -> dict[Level, Kappa]:
-    forms: dict[Level, Any] = {"exact": str, "three": lambda code: code[:3], "shortlist": _category}
-    return {level: kappa([(forms[level](a), forms[level](b)) for a, b in pairs]) for level in LEVELS}
-
-
-def _category(code: str) -> str:
-    """Category of the shortlist; a cause outside all of them agrees with itself alone, as in `nomenclature.agreement`."""
-    found = shortlist.of(code) if code else shortlist.OTHER
-    return code if found == shortlist.OTHER else found
+    return by_level(pairs[True]), by_level(pairs[False])
 
 
 def _adjudicated(connection: Connection, made: Sequence[Found]) -> Counter[str]:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scipy import special
 
+from stream.coding import DecisionKind
+from stream.nomenclature import shortlist
+from stream.nomenclature.agreement import LEVELS, Level
+from stream.quality import truth
 from stream.quality.intervals import CONFIDENCE, Interval, clopper_pearson
+from stream.quality.ledger import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,28 @@ def kappa(pairs: Sequence[tuple[str, str]], confidence: float = CONFIDENCE) -> K
         wide = float(special.ndtri((1 + confidence) / 2)) * error
         bounds = (value - wide, value + wide)
     return Kappa(n, agree, share, Interval(value, max(-1.0, bounds[0]), min(1.0, bounds[1])))
+
+
+def by_level(pairs: Sequence[tuple[str, str]]) -> dict[Level, Kappa]:
+    """Agreement on underlying causes, as finely as one asks."""
+    forms: dict[Level, Callable[[str], str]] = {"exact": str, "three": lambda code: code[:3], "shortlist": _category}
+    return {level: kappa([(forms[level](a), forms[level](b)) for a, b in pairs]) for level in LEVELS}
+
+
+def of_cases(cases: Iterable[Case]) -> dict[Level, Kappa]:
+    """Agreement of first and second codings that stand, for who knows the topics alone (`causa quality`)."""
+    pairs = []
+    for case in cases:
+        last = {made.kind: made.underlying_after or "" for made in truth.standing(case)}
+        if DecisionKind.FIRST in last and DecisionKind.SECOND in last:
+            pairs.append((last[DecisionKind.FIRST], last[DecisionKind.SECOND]))
+    return by_level(pairs)
+
+
+def _category(code: str) -> str:
+    """Category of the shortlist; a cause outside all of them agrees with itself alone, as in `nomenclature.agreement`."""
+    found = shortlist.of(code) if code else shortlist.OTHER
+    return code if found == shortlist.OTHER else found
 
 
 def _standard_error(

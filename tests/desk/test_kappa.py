@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -8,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from stream.desk.kappa import kappa
+from desk.office import NOON, certificate, machine
+from stream.coding import Correction, DecisionKind
+from stream.desk.kappa import kappa, of_cases
+from stream.nomenclature.agreement import LEVELS
 from stream.quality.intervals import clopper_pearson
+from stream.quality.ledger import Ledger
 
 CODES = ["I21.9", "C25.9", "J18.9", "R99"]
 
@@ -54,3 +59,23 @@ def test_few_pairs_that_agree_are_no_proof() -> None:
     assert (found.kappa.value, found.kappa.high) == (1.0, 1.0)
     low = clopper_pearson(3, 3)[0]
     assert found.kappa.low == pytest.approx((low - 1 / 3) / (2 / 3))
+
+
+def test_of_the_topics_alone() -> None:
+    """What `causa quality` reads: pairs that stand, whoever gave them; an undone second is none."""
+    ledger = Ledger()
+
+    def decide(name: str, kind: DecisionKind, cause: str | None, second: int, undoes: str | None = None) -> None:
+        made = Correction(f"{name}{second}", kind, name, 1, "c", "coder", "", NOON + timedelta(seconds=second),
+                          supersedes=undoes, underlying_after=cause)  # fmt: skip
+        ledger.decide(made)
+
+    for name in ("a", "b", "c"):
+        ledger.coded(machine(certificate(name)))
+        decide(name, DecisionKind.FIRST, "I21.9", 1)
+    decide("a", DecisionKind.SECOND, "I21.9", 2)
+    decide("b", DecisionKind.SECOND, "I21.4", 2)
+    decide("c", DecisionKind.SECOND, "C25.9", 2)
+    decide("c", DecisionKind.UNDO, None, 3, "c2")
+    found = of_cases(ledger)
+    assert [(found[level].pairs, found[level].agree) for level in LEVELS] == [(2, 1), (2, 2), (2, 2)]
