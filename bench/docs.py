@@ -33,7 +33,7 @@ def write(console: Console) -> int:
             continue
         if found["quick"]:
             console.print(f"[yellow]{name}: a quick run, fit to see that it works[/yellow]")
-        parts |= PARTS[name](found)
+        parts |= PARTS[name](found) | pictures(name, found)
         for file, drawing in drawings(name, found).items():
             (PAGE.parent / file).write_text(drawing, encoding="utf-8")
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
@@ -169,6 +169,29 @@ def drawings(name: str, found: Found) -> dict[str, str]:
         kinds = ("certificates", "partitions", "workers")
         return {f"performance_{what}.svg": plots.growth(found[what], what) for what in kinds}
     return {}
+
+
+PLOTS: Mapping[str, tuple[str, str]] = {
+    "performance_overload.svg": ("overload_plots", "Lag and latency"),
+    "performance_overload_memory.svg": ("overload_plots", "Memory"),
+    "performance_slow_large.svg": ("slow_large_plots", "Large certificates"),
+    "performance_slow_poisoned.svg": ("slow_poisoned_plots", "Certificates that the model fails on"),
+    "performance_soak.svg": ("soak_plots", "Memory"),
+    "performance_certificates.svg": ("scale_plots", "Certificates"),
+    "performance_partitions.svg": ("scale_plots", "Partitions"),
+    "performance_workers.svg": ("scale_plots", "Workers"),
+}
+"""Where on the page each plot stands, and what it shows."""
+
+
+def pictures(name: str, found: Found) -> dict[str, str]:
+    """The plots of a run as the page shows them, by their places."""
+    parts: dict[str, str] = {}
+    for file in drawings(name, found):
+        place, title = PLOTS[file]
+        parts[place] = f"{parts[place]}\n" if place in parts else ""
+        parts[place] += f"![{title}]({file})"
+    return parts
 
 
 def _when(found: Found) -> str:
