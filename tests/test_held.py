@@ -96,7 +96,9 @@ async def test_a_failing_model_and_a_registry_that_is_away_are_told_once() -> No
     processor = BatchProcessor(Away(WIRE, SETTINGS), coder(model), ranker(), hold_s=0.001)
     with capture_logs() as logs:
         await processor.process([incoming()])
-    assert told(logs, "held: a schema") == [("REGISTRY_UNAVAILABLE", "the registry answers 502 for a schema id")]
+    assert told(logs, "held: a server is asked in vain") == [
+        ("REGISTRY_UNAVAILABLE", "the registry answers 502 for a schema id")
+    ]
 
 
 async def test_the_stages_tell_the_reason() -> None:

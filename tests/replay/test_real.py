@@ -190,6 +190,7 @@ async def repaired(shell: Shell) -> None:
     assert [c.certificate_id for c in await shell.coded(shell.topic("coded"))].count("broken-1") == 1
 
 
+@pytest.mark.skipif(not LONG, reason="in the long form: CAUSA_LONG=1, or make chaos")
 async def test_another_installation_speaks(shell: Shell) -> None:
     """Driven over its command: this very interpreter says what the workers said, but for what only Kafka knows."""
     world = shell.world

@@ -123,6 +123,7 @@ def test_the_cause_may_be_chosen_and_given_back_to_the_rules(
         one.press("Enter")
         one.page.wait_for_selector("#why-change[open]")
         one.press("Escape")
+        one.page.wait_for_selector("#why-change", state="hidden")
         one.press("c")
         one.page.wait_for_selector("#typed:focus")
         one.press("Delete")

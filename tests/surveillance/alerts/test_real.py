@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from shared import LONG
 from worker.certificates import samples
 from worker.worlds import RealWorld
 
@@ -167,7 +168,7 @@ async def test_processes_that_are_killed_publish_each_revision_once(surveillance
         {"CAUSA_FAILPOINT": "mid-produce:kill:2"}, {"CAUSA_FAILPOINT": "after-commit:kill:2"}, {"CAUSA_FAILPOINT": "after-commit:kill:1"},
     )  # fmt: skip
     written = 0
-    for plan in plans:
+    for plan in plans if LONG else plans[1:2]:
         process = surveillance.start(**plan)
         while process.poll() is None:
             await surveillance.write(fresh(f"c{written}", MEASLES))
