@@ -19,7 +19,6 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
-from stream import failpoints
 from stream.coding import Correction, Origin, correction_record
 from stream.desk.context import Context
 from stream.desk.rebuild import SERVICE
@@ -216,7 +215,6 @@ class Sender:
         waiting = await asyncio.to_thread(self._waiting)
         if waiting:
             await self._topic.put(waiting)
-            await failpoints.reach("after-commit")
             await asyncio.to_thread(self._drop, [made.decision_id for made in waiting])
             self.sent += len(waiting)
         return len(waiting)
