@@ -88,15 +88,16 @@ def jsonl(*rows: Any) -> str:
     return "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
 
 
-def underlying(tmp_path: Path, *rows: Any) -> tuple[int, list[dict[str, Any]]]:
+def underlying(tmp_path: Path, *rows: Any, options: tuple[str, ...] = ()) -> tuple[int, list[dict[str, Any]]]:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(jsonl(*rows), encoding="utf-8", errors="surrogatepass")
-    result = CliRunner().invoke(app, ["underlying", str(source), "-o", str(output)])
+    result = CliRunner().invoke(app, ["underlying", str(source), "-o", str(output), *options])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
-def test_underlying_answers_in_order(tmp_path: Path) -> None:
+@pytest.mark.servers
+def test_underlying_answers_in_order_with_a_server_of_its_own(tmp_path: Path) -> None:
     status, found = underlying(tmp_path, GOOD, {**GOOD, "certificate_id": "B", "part1": [["I21.9"]], "part2": []})
     assert status == 0 and [answer["certificate_id"] for answer in found] == ["A", "B"]
     assert [answer["underlying"] for answer in found] == ["C25.9", "I21.9"]
@@ -105,45 +106,45 @@ def test_underlying_answers_in_order(tmp_path: Path) -> None:
         assert 0 <= answer["confidence"] <= 1 and answer["steps"]
 
 
-@pytest.mark.parametrize(
-    ("part1", "expected"),
-    [
-        ([["J960"], ["C259"]], "C259"),
-        ([["J96.0"], ["C25.9"]], "C25.9"),
-        (["I64", "I48"], "I48"),
-        ([["J960"], ["W190"]], "W190"),
-    ],
-)
-def test_underlying_keeps_the_form_of_the_codes(tmp_path: Path, part1: Any, expected: str) -> None:
-    status, (answer,) = underlying(tmp_path, {**GOOD, "part1": part1, "part2": []})
-    assert status == 0 and answer["underlying"] == expected
+def test_underlying_keeps_the_form_of_the_codes(tmp_path: Path) -> None:
+    forms: list[tuple[Any, str]] = [
+        ([["J960"], ["C259"]], "C259"), ([["J96.0"], ["C25.9"]], "C25.9"), (["I64", "I48"], "I48"), ([["J960"], ["W190"]], "W190"),
+    ]  # fmt: skip
+    rows = [{**GOOD, "part1": part1, "part2": []} for part1, _ in forms]
+    status, answers = underlying(tmp_path, *rows, options=("--rules-only",))
+    assert (status, [answer["underlying"] for answer in answers]) == (0, [expected for _, expected in forms])
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        "nonsense", "[]", "3", '"A"', '{"certificate_id": "A", "part1": "I10"}', '{"certificate_id": "A", "part1": [[3]]}',
-        '{"certificate_id": "A", "part1": [["I10"]], "age": -1}', '{"certificate_id": "A", "part1": [["I10"]], "sex": "X"}',
-        '{"certificate_id": ["A"], "part1": [["I10"]]}', '{"certificate_id": NaN, "part1": [["I10"]]}',
-        '{"certificate_id": "\\ud800", "part1": [["I10"]]}', "[" * 100_000,
-    ],
+BAD = (
+    "nonsense", "[]", "3", '"A"', '{"certificate_id": "A", "part1": "I10"}', '{"certificate_id": "A", "part1": [[3]]}',
+    '{"certificate_id": "A", "part1": [["I10"]], "age": -1}', '{"certificate_id": "A", "part1": [["I10"]], "sex": "X"}',
+    '{"certificate_id": ["A"], "part1": [["I10"]]}', '{"certificate_id": NaN, "part1": [["I10"]]}',
+    '{"certificate_id": "\\ud800", "part1": [["I10"]]}', "[" * 100_000,
 )  # fmt: skip
-def test_underlying_tells_a_bad_line_in_its_place(tmp_path: Path, bad: str) -> None:
-    status, found = underlying(tmp_path, GOOD, bad, {**GOOD, "certificate_id": "B"})
-    assert status == 1 and [answer.get("certificate_id") for answer in found] == ["A", None, "B"]
-    assert found[1]["line"] == 2 and found[1]["error"]["code"] == "INVALID_CERTIFICATE" and found[1]["error"]["message"]
 
 
-def test_underlying_counts_blank_lines_but_answers_none(tmp_path: Path) -> None:
-    status, found = underlying(tmp_path, GOOD, "", "  ", "{")
-    assert status == 1 and len(found) == 2 and found[1]["line"] == 4
+def test_underlying_tells_a_bad_line_in_its_place_and_answers_no_blank_one(tmp_path: Path) -> None:
+    rows = [row for number, bad in enumerate(BAD) for row in (bad, {**GOOD, "certificate_id": f"after {number}"})]
+    status, found = underlying(tmp_path, GOOD, *rows, "", "  ", "{", options=("--rules-only",))
+    assert status == 1 and len(found) == len(rows) + 2
+    for number, bad in enumerate(BAD):
+        told, after = found[2 * number + 1 : 2 * number + 3]
+        assert told["line"] == 2 * number + 2 and told["error"]["code"] == "INVALID_CERTIFICATE", bad[:60]
+        assert told["error"]["message"] and after["certificate_id"] == f"after {number}"
+    assert found[-1]["line"] == len(rows) + 4
 
 
-def test_underlying_in_a_pipe() -> None:
-    result = causa("underlying", "-", stdin=jsonl(GOOD, "{"))
-    assert result.returncode == 1 and result.stderr == ""
-    first, second = map(json.loads, result.stdout.splitlines())
-    assert first["underlying"] == "C25.9" and second["line"] == 2
+def test_underlying_in_a_pipe_is_utf8_whatever_the_locale() -> None:
+    """The offline answer is bytes of one form: a locale of 1990 changes nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli.main", "underlying", "-", "--rules-only"],
+        input=jsonl({**GOOD, "certificate_id": "Œ"}, "{").encode(), capture_output=True, check=False, cwd=REPOSITORY,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"}, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr == b"", done.stderr
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["certificate_id"], first["underlying"], second["line"]) == ("Œ", "C25.9", 2)
+    assert "Œ".encode() in done.stdout
 
 
 def test_a_file_that_is_not_there_leaves_the_output_alone(tmp_path: Path) -> None:
@@ -174,14 +175,6 @@ def test_an_error_is_one_line_and_a_hint(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_server_that_does_not_answer_has_an_exit_status_of_its_own(tmp_path: Path) -> None:
-    source = tmp_path / "in.jsonl"
-    source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP"]}), encoding="utf-8")
-    fast = {"CAUSA_WORKER__RETRY__ATTEMPTS": "1", "CAUSA_TRITON__DEADLINE_S": "2", "CAUSA_TRITON__URL": "127.0.0.1:1"}
-    result = causa("code", str(source), **fast)
-    assert result.returncode == 3 and result.stderr.startswith("MODEL_UNAVAILABLE: ") and "OAP" not in result.stderr
-
-
 def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP sur HTA"]}), encoding="utf-8")
@@ -190,9 +183,7 @@ def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
         "CAUSA_WORKER__RETRY__FIRST_S": "0.01",
         "CAUSA_TRITON__URL": "127.0.0.1:1",
     }
-    result = causa("code", str(source), **env)
-    assert result.returncode == 3 and result.stdout == "" and "OAP" not in result.stderr
-    # The same with a model that fails once and then answers.
+    # A model that fails once and then answers.
     script = (
         "import atexit, sys\nfrom stream.cli import main, serving\nfrom stream.coder.model import MemoryModel\n"
         "from stream.errors import ModelUnavailable\nfrom stream.underlying.ranking import MemoryRanker\n"
@@ -211,24 +202,18 @@ def test_code_keeps_its_log_out_of_its_answers(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == "[1, 1] [1, 1]", "both were asked twice"
 
 
-def test_a_failed_command_leaves_the_output_as_it_was(tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_has_an_exit_status_of_its_own_and_leaves_the_output_as_it_was(
+    tmp_path: Path,
+) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text(jsonl({"certificate_id": "A", "part1": ["OAP"]}), encoding="utf-8")
     output.write_text("kept\n", encoding="utf-8")
-    env = {"CAUSA_WORKER__RETRY__ATTEMPTS": "1", "CAUSA_TRITON__URL": "127.0.0.1:1"}
-    assert causa("code", str(source), "-o", str(output), **env).returncode == 3
+    env = {"CAUSA_WORKER__RETRY__ATTEMPTS": "1", "CAUSA_TRITON__DEADLINE_S": "2", "CAUSA_TRITON__URL": "127.0.0.1:1"}
+    result = causa("code", str(source), "-o", str(output), **env)
+    assert result.returncode == 3 and result.stderr.startswith("MODEL_UNAVAILABLE: ")
+    assert result.stdout == "" and "OAP" not in result.stderr
     assert output.read_text(encoding="utf-8") == "kept\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
-
-
-def test_standard_output_is_utf8_whatever_the_locale() -> None:
-    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli.main", "underlying", "-"], input=jsonl({**GOOD, "certificate_id": "Œ"}).encode(),
-        capture_output=True, check=False, cwd=REPOSITORY, env=env, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["certificate_id"] == "Œ" and "Œ".encode() in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -279,15 +264,14 @@ def test_code_jsonl_and_csv(triton_server: TritonServer, tmp_path: Path) -> None
     assert result.returncode == 1 and list(table[0]) == list(COLUMNS)
     assert [row["certificate_id"] or row["line"] for row in table] == ["A", "2", "B", "V"]
     assert table[0]["part1"] == "J81 I10" and table[1]["error"].startswith("INVALID_CERTIFICATE: ")
-    result = causa("code", "-", stdin=CERTIFICATES.replace("{\n", "", 1), **env)
-    assert result.returncode == 0 and len(result.stdout.splitlines()) == 3
 
 
 @pytest.mark.servers
 def test_code_starts_the_embedded_server_and_stops_it(installed: Path, tmp_path: Path) -> None:
-    result = causa("code", "-", stdin=CERTIFICATES, CAUSA_HOME=str(tmp_path), CAUSA_EMBEDDED_CACHE=str(installed))
-    assert result.returncode == 1, result.stderr
-    assert len(result.stdout.splitlines()) == 4
+    good = CERTIFICATES.replace("{\n", "", 1)
+    result = causa("code", "-", stdin=good, CAUSA_HOME=str(tmp_path), CAUSA_EMBEDDED_CACHE=str(installed))
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 3
     status = causa("status", CAUSA_HOME=str(tmp_path), CAUSA_EMBEDDED_CACHE=str(installed))
     assert status.returncode == 1
 

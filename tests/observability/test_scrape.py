@@ -21,7 +21,9 @@ from stream import errors
 from stream.certificate import Certificate
 from stream.embedded.kafka import KafkaServer
 from stream.embedded.triton import TritonServer
+from stream.worker.app import INPUTS
 
+from . import services
 from .collector import Collector, collecting
 from .queries import RECORDED, Query, queries
 
@@ -154,7 +156,7 @@ async def test_a_worker_as_prometheus_and_probes_see_it(world: Watched, triton_s
 
     def caught_up(page: str) -> bool:
         lags = re.findall(r"^causa_lag_records\{.*\} (.*)$", page, re.MULTILINE)
-        return len(lags) == world.settings.kafka.partitions and set(lags) == {"0.0"}
+        return len(lags) == len(INPUTS) * world.settings.kafka.partitions and set(lags) == {"0.0"}
 
     page = models = ""
     async with asyncio.timeout(LIMIT_S):
@@ -162,7 +164,7 @@ async def test_a_worker_as_prometheus_and_probes_see_it(world: Watched, triton_s
             await asyncio.sleep(0.2)
             page = (await world.page("/metrics"))[1]
             models = (await asyncio.to_thread(fetched, triton_server.metrics_url))[1]
-    there = {**scraped(page), **scraped(models)}
+    there = {**scraped(services.of_services(services.page())), **scraped(page), **scraped(models)}
     missing = [f"{query.where}: {wrong}" for query in queries() for wrong in faults(query, there)]
     assert missing == []
     assert await world.terminate() == 0
@@ -184,6 +186,17 @@ def traced_from_producer_to_result(world: Watched, traced: dict[str, Certificate
     for stage in ("read", "ask coder", "word", "ask ranker", "decide", "transaction"):
         assert {span.parent_span_id for span in world.collector.named(stage)} <= batches, stage
         assert world.collector.named(stage)
+
+
+def test_the_services_serve_what_their_panels_and_rules_name() -> None:
+    there = scraped(services.page())
+    own = [q for q in queries() if any(s.metric.startswith(services.PREFIXES) for s in q.selectors)]
+    assert len(own) > 25
+    assert [f"{query.where}: {wrong}" for query in own for wrong in faults(query, there)] == []
+    named = {selector.metric for query in own for selector in query.selectors}
+    served = {name for name in there if name.startswith(services.PREFIXES)}
+    parts = re.compile(r"_(bucket|sum|count|created)$")
+    assert {parts.sub("", name) for name in served} - {"causa_alert_records_total"} == {parts.sub("", n) for n in named}
 
 
 def test_what_is_not_scraped_would_be_seen() -> None:

@@ -419,6 +419,10 @@ class RealWorld(World):
             await (producer.commit_transaction if committed else producer.abort_transaction)()
         finally:
             await producer.stop()
+        # Its markers are written behind the answer: who takes the same name must wait for them.
+        heir = AIOKafkaProducer(**self._options, transactional_id=f"{self._run}-upstream")
+        await heir.start()
+        await heir.stop()
 
     async def announce(self, change: AutomationChange) -> None:
         await KafkaAnnouncer(self.wire, self._topics["automation"], self._options).announce(change)
