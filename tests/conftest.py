@@ -45,6 +45,10 @@ def triton_server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start real servers, and the checks, first: two files run at a time, and a long one at the end runs alone."""
-    slow = {item.path for item in items if item.get_closest_marker("servers") or item.path.name == "test_quality.py"}
+    """Files that start real servers or a browser, and the checks, first: a long one at the end would run alone.
+
+    So that they come in this order `make test` tells xdist to keep it.
+    """
+    first = ("test_quality.py", "test_browser.py", "test_schemas.py", "test_empty.py", "test_undo.py", "test_judging.py")
+    slow = {item.path for item in items if item.get_closest_marker("servers") or item.path.name in first}
     items.sort(key=lambda item: item.path not in slow)

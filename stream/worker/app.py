@@ -26,7 +26,7 @@ from stream import kafka, metrics, tracing
 from stream import topics as declared_topics
 from stream.automation import KafkaChanges, Trust
 from stream.coder.model import CANARY, TritonModel, by_length
-from stream.errors import InvalidSettings
+from stream.errors import BrokerUnavailable, InvalidSettings
 from stream.health import Health
 from stream.pipeline.core import Core
 from stream.registry import open_registry
@@ -45,7 +45,7 @@ from stream.worker.folding import ByTopic, Folder
 from stream.worker.lag import KafkaLag
 from stream.worker.observer import CONDITIONS, Observer, Watched
 from stream.worker.outbox import KafkaOutbox
-from stream.worker.stages import BreakerModel
+from stream.worker.stages import BreakerModel, Rarely
 from stream.worker.subjects import subject_topics
 from stream.worker.transactions import KafkaTransactions
 from stream.worker.trust import TrustKeeper
@@ -98,6 +98,7 @@ class Worker:
         })  # fmt: skip
         self._flow = Flow(processor, self._courier, options.in_flight)
         self._observer = self._observing()
+        self._rarely = Rarely()
         self._app = make_app(settings, bootstrap)
         self._app.on_partitions_assigned.connect(self._assigned)
         self._app.on_partitions_revoked.connect(self._revoked)
@@ -150,7 +151,7 @@ class Worker:
 
         Raises:
             InvalidSettings: a topic is missing; Kafka or Triton and the settings do not agree on TLS or the login.
-            BrokerUnavailable: Kafka does not answer at the start; later it is waited for.
+                A server that only does not answer is waited for, at the start as later.
         """
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -186,18 +187,30 @@ class Worker:
 
     async def _prepare(self) -> None:
         """All that comes before the group is joined."""
-        absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
-        if absent:
-            raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
-        numbers = await declared_topics.partitions(self._options, self._inputs)
-        if len(set(numbers.values())) > 1:
-            told = ", ".join(f"{topic} has {number}" for topic, number in numbers.items())
-            raise InvalidSettings(f"the worker's topics differ in their partitions: {told}", hint="causa topics check")
+        await self._topics_checked()
         # Before the group is joined: no certificate is coded by a worker that does not know how far it is trusted.
         await self._trust.start()
         self._observer.health.tell("trust")
         await self._model_ready()
         await self._courier.start()
+
+    async def _topics_checked(self) -> None:
+        """Wait for the broker, and look whether its topics are those that are declared."""
+        while True:
+            try:
+                absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
+                # Asked for what is there only: a broker may make the topics that it is asked for.
+                numbers = {} if absent else await declared_topics.partitions(self._options, self._inputs)
+                break
+            except BrokerUnavailable as error:
+                if self._rarely.due(error.code):
+                    log.warning("held: the broker is waited for", code=error.code, reason=error.message)
+            await asyncio.sleep(READY_POLL_S)
+        if absent:
+            raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
+        if len(set(numbers.values())) > 1:
+            told = ", ".join(f"{topic} has {number}" for topic, number in numbers.items())
+            raise InvalidSettings(f"the worker's topics differ in their partitions: {told}", hint="causa topics check")
 
     async def _model_ready(self) -> None:
         """Wait for the pinned models; the group is joined only then, so that no partition waits on a cold start."""

@@ -1,28 +1,33 @@
-"""Faust, with every default that matters said aloud, and three of its habits changed (notes in docs/streaming.md).
+"""Faust, with every default that matters said aloud, and four of its habits changed (notes in docs/streaming.md).
 
 It assigns partitions and delivers raw records; it decodes nothing, keeps no tables, and commits nothing of its own accord.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import faust
 import structlog
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from aiokafka.errors import KafkaConnectionError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Producer
 from faust.types import EventT
 from mode.threads import ServiceThread
 
 from stream import tracing
 from stream.coding import Origin
-from stream.errors import InvalidSettings
+from stream.errors import BrokerUnavailable, InvalidSettings
 from stream.pipeline.record import Incoming
 from stream.settings import Settings
+from stream.worker.stages import Rarely
 
 log = structlog.get_logger("causa.worker")
+RETRY_S = 0.5
 
 
 def _thread_crashed(_self: Any, _message: str, *_args: Any, **_options: Any) -> None:
@@ -41,9 +46,30 @@ def _as_we_read(consumer: Any, transport: Any) -> Any:
     # Faust's round robin goes over all partitions of all topics: those of one number, which share a lane and its fence,
     # would end up with different workers. By ranges they stay together, as long as the topics have as many partitions.
     made._partition_assignment_strategy = [RangePartitionAssignor]
+    made.start = partial(_started, made.start)
     return made
 
 
+async def _started(start: Callable[[], Awaitable[None]]) -> None:
+    """Faust dies of a broker that goes away between two of its first connections; here it is waited for."""
+    rarely = Rarely()
+    while True:
+        try:
+            return await start()
+        except KafkaConnectionError as error:
+            if rarely.due(BrokerUnavailable.code):
+                log.warning("held: the broker is waited for", code=BrokerUnavailable.code, reason=type(error).__name__)
+        await asyncio.sleep(RETRY_S)
+
+
+def _as_faust_writes(producer: Any, transactional_id: str | None = None) -> Any:
+    made = _producer(producer, transactional_id)
+    made.start = partial(_started, made.start)
+    return made
+
+
+_producer = Producer._new_producer
+Producer._new_producer = _as_faust_writes
 _consumer = AIOKafkaConsumerThread._create_worker_consumer
 AIOKafkaConsumerThread._create_worker_consumer = _as_we_read
 

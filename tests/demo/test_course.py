@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from shared import LONG
 
 from stream.settings import REPOSITORY
 
@@ -107,12 +108,11 @@ def test_to_its_end(start: Start) -> None:
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_broken_off(start: Start, number: signal.Signals) -> None:
+def test_broken_off(start: Start) -> None:
     demo = start()
     demo.until(demo.coding)
     time.sleep(1.0)
-    demo.process.send_signal(number)
+    demo.process.send_signal(signal.SIGINT)  # SIGTERM goes the same way
     assert demo.process.wait(40) == 130
     said = demo.said()
     assert "stopping …" in said
@@ -132,6 +132,7 @@ def test_killed(start: Start) -> None:
 
 
 @pytest.mark.servers
+@pytest.mark.skipif(not LONG, reason="half a minute, for what a person hardly meets: make chaos")
 def test_without_its_worker(start: Start) -> None:
     demo = start()
     demo.until(demo.coding)

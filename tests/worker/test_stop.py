@@ -48,9 +48,9 @@ class Hanging(RealWorld):
         return status, time.monotonic() - began
 
 
-@pytest.fixture
-def own_kafka(installed: Path, tmp_path: Path) -> Iterator[KafkaServer]:
-    with KafkaServer(Settings(home=tmp_path / "kafka")) as server:
+@pytest.fixture(scope="module")
+def own_kafka(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    with KafkaServer(Settings(home=tmp_path_factory.mktemp("kafka"))) as server:
         yield server
 
 
