@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from chaos import front
@@ -46,12 +47,25 @@ async def place(suite: Suite, folder: Path) -> AsyncIterator[Servers]:
             shutil.copytree(REPOSITORY / "model_repo", models, ignore=shutil.ignore_patterns("__pycache__"))
         triton = TritonServer(Settings(home=folder / "triton", triton=Triton(model_repo=models)))
         servers: list[Server] = [*kafka, triton]
+        if suite.disk_mib:
+            stack.enter_context(mounted(kafka[0].data, suite.disk_mib))
         for server in servers:
             stack.push_async_callback(asyncio.to_thread, server.stop)
         await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers))
         if proxy:
             proxy.target = kafka[0].ports["proxied"]
         yield Servers(kafka, triton, proxy, answers)
+
+
+@contextmanager
+def mounted(folder: Path, mib: int) -> Iterator[None]:
+    """A file system of a folder's own, in memory: what fills it fills nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def behind(proxy: Proxy, folder: Path) -> KafkaServer:

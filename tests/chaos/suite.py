@@ -40,6 +40,8 @@ class Suite:
         brokers: how many; of several each record is kept on three, and on two before it counts.
         proxied: whether workers reach the broker through a proxy.
         fronted: whether the models can be told to misbehave.
+        disk_mib: a file system of so much for the broker's data, which can be filled; 0 leaves them in the folder. Only
+            root may mount it.
         once: whether duplicates are a fault.
         variables: settings of the workers.
     """
@@ -54,6 +56,7 @@ class Suite:
     brokers: int = 1
     proxied: bool = False
     fronted: bool = False
+    disk_mib: int = 0
     once: bool = True
     variables: Mapping[str, str] = field(default_factory=dict)
 

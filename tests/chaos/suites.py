@@ -34,6 +34,10 @@ SUITES: Sequence[Suite] = (
         3_000, [Strike("kill-broker", 2.0), Strike("pause-broker", 20.0)] * 2, rate=80,
     ),
     Suite(
+        "full disk", "no byte is left for the broker's records, until somebody makes room",
+        2_000, [Strike("fill-disk", 10.0)] * 3, disk_mib=384, rate=80,
+    ),
+    Suite(
         "connection", "the way to the broker is slow, silent, cut",
         3_000,
         [

@@ -25,6 +25,7 @@ def test_every_suite_strikes_with_known_faults_on_what_they_need(suite: Suite) -
         "stop-in-silence",
     }
     assert suite.fronted or "nonsense" not in struck
+    assert suite.disk_mib or "fill-disk" not in struck
 
 
 def test_no_fault_and_no_point_is_left_out() -> None:

@@ -1,10 +1,12 @@
-"""Faults of a broker."""
+"""Faults of a broker, and of the disk below it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+from contextlib import suppress
 
 from chaos.arena import Arena
 from chaos.faults.fault import Fault, known
@@ -38,6 +40,30 @@ class KillBroker(Fault):
 
     async def heal(self, arena: Arena) -> None:
         await asyncio.to_thread(self._broker.start)
+
+
+@known("fill-disk")
+class FillDisk(Fault):
+    """No byte is left on the broker's file system: it dies of its next write, and starts again once there is room."""
+
+    async def strike(self, arena: Arena) -> None:
+        self._broker = _one(arena)
+        self._ballast = self._broker.data / "ballast"
+        assert self._broker.data.is_mount(), "whatever else lies on this disk would be hit too"
+        arena.count("full disks")
+        await asyncio.to_thread(self._fill)
+
+    def _fill(self) -> None:
+        with self._ballast.open("wb") as file, suppress(OSError):
+            while True:
+                os.write(file.fileno(), bytes(max(4096, shutil.disk_usage(self._broker.data).free)))
+
+    async def heal(self, arena: Arena) -> None:
+        died = self._broker.status().state is not State.RUNNING
+        arena.count("brokers that died of it", int(died))
+        self._ballast.unlink()
+        if died:
+            await asyncio.to_thread(self._broker.start)
 
 
 @known("pause-broker")
