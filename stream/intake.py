@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine
 
+from stream import metrics
 from stream.database import prepare, reading, writing
 from stream.errors import CausaError, InfrastructureError, Overtaken
 from stream.reader import Batch, Place, Read, Reader
@@ -23,6 +24,7 @@ log = structlog.get_logger("causa.intake")
 AGAIN_S = 1.0
 """First wait after a fault; it doubles with each one that follows, up to `MOST_S`."""
 MOST_S = 30.0
+LAG_S = 1.0
 
 TABLES = sa.MetaData()
 OFFSETS = sa.Table(
@@ -67,7 +69,7 @@ class Intake:
         prepare(engine, TABLES, service="intake", version=1)
         self._engine, self._service, self._subjects, self._fold = engine, service, tuple(subjects), fold
         self.caught_up = asyncio.Event()
-        self.folded = 0
+        self.folded = self._held = 0
 
     async def run(self, open_reader: Callable[[], Reader], *, follow: bool = False) -> None:
         """Read from the kept offsets to the ends as they are now, or for ever.
@@ -98,18 +100,28 @@ class Intake:
 
     async def _read(self, reader: Reader, follow: bool) -> None:
         kept = await asyncio.to_thread(self._kept)
-        watch = asyncio.create_task(self._caught_up(reader))
+        watches = [asyncio.create_task(self._caught_up(reader)), asyncio.create_task(self._told(reader))]
         try:
             async with aclosing(reader.batches(self._subjects, starts=kept, follow=follow)) as batches:
                 async for batch in batches:
+                    self._held = len(batch.reads)
                     await asyncio.to_thread(self._put, batch, kept)
+                    self._held = 0
                     kept |= batch.next
                     self.folded += len(batch.reads)
+                    metrics.TAKEN.labels(self._service).inc(len(batch.reads))
             self.caught_up.set()
         finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            for watch in watches:
+                watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watch
+
+    async def _told(self, reader: Reader) -> None:
+        """Records that wait, those of a batch that the database has not taken among them."""
+        while True:
+            metrics.BEHIND.labels(self._service).set(reader.behind + self._held)
+            await asyncio.sleep(LAG_S)
 
     async def _caught_up(self, reader: Reader) -> None:
         """A topic that has nothing new brings no batch that could tell."""

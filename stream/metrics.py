@@ -52,6 +52,10 @@ EVIDENCE = Gauge(
 DRIFT = Gauge("causa_drift_mean", "Recent mean of what is watched for drift", ["source", "measure"])
 ALARMS = Counter("causa_alarms_total", "Alarms and warnings while the watch runs", ["alarm", "action"])
 
+# Services that keep topics in a database (`stream.intake`).
+TAKEN = Counter("causa_intake_records_total", "Records of topics taken into a service's database", ["service"])
+BEHIND = Gauge("causa_intake_lag_records", "Records of topics that a service's database has not taken", ["service"])
+
 # What `causa quality --watch` measures; `bound` is value, low or high.
 AGREEMENT = Gauge(
     "causa_audit_agreement", "Share of certificates on which machine and people agree", ["level", "part", "bound"]

@@ -7,7 +7,7 @@ topics. What is built from them must not depend on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,10 +63,12 @@ class Reader(Protocol):
     Attributes:
         undecoded: records so far that did not decode; they are left out.
         caught_up: set once all that was there at the start has been given.
+        behind: records that are there and have not been given, as of the last look.
     """
 
     undecoded: int
     caught_up: asyncio.Event
+    behind: int
 
     def read(
         self, subjects: Sequence[str], *, since: datetime | None = None, follow: bool = False
@@ -106,7 +108,7 @@ class KafkaReader:
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
         self._settings, self._bootstrap = settings, bootstrap
-        self.undecoded = 0
+        self.undecoded = self.behind = 0
         self.caught_up = asyncio.Event()
 
     async def read(
@@ -127,13 +129,17 @@ class KafkaReader:
         """See `Reader.batches`."""
         wire = self._wire()
         found = fetches(
-            self._settings, self._bootstrap, subjects, starts=starts, follow=follow, caught_up=self.caught_up
-        )
+            self._settings, self._bootstrap, subjects, starts=starts, follow=follow, caught_up=self.caught_up,
+            looked=self._looked,
+        )  # fmt: skip
         async with aclosing(found):
             async for fetched in found:
                 reads = [await self._decoded(wire, subject, record) for subject, record in fetched]
                 ends = {(record.topic, record.partition): record.offset + 1 for _, record in fetched}
                 yield Batch(tuple(read for read in reads if read is not None), ends)
+
+    def _looked(self, behind: int) -> None:
+        self.behind = behind
 
     def _wire(self) -> Wire:
         return Wire(open_registry(self._settings.registry, subject_topics(self._settings)))
@@ -156,7 +162,7 @@ class MemoryReader:
     def __init__(self, written: Iterable[Read] = ()) -> None:
         self._written = list(written)
         self._more = asyncio.Event()
-        self.undecoded = 0
+        self.undecoded = self.behind = 0
         self.caught_up = asyncio.Event()
 
     def write(self, *read: Read) -> None:
@@ -197,6 +203,7 @@ class MemoryReader:
                 await self._more.wait()
             came = self._written[position : position + AT_ONCE]
             position += len(came)
+            self.behind = len(self._written) - position
             reads = [
                 read for read in came
                 if read.subject in subjects and read.place.offset >= starts.get(_place(read), 0)
@@ -237,6 +244,7 @@ async def fetches(
     starts: Mapping[Place, int] | None = None,
     follow: bool = False,
     caught_up: asyncio.Event | None = None,
+    looked: Callable[[int], None] | None = None,
 ) -> AsyncGenerator[list[tuple[str, Any]]]:
     """Records of some subjects as they come from Kafka, each with its subject.
 
@@ -249,6 +257,7 @@ async def fetches(
         starts: begin there instead; places that it does not name begin at their first record.
         follow: wait for more at the end; else it stops at the ends as they are now.
         caught_up: set when those ends are reached.
+        looked: is told how many committed records lie behind what has been given, whenever the broker was asked.
 
     Raises:
         BrokerUnavailable: Kafka does not answer.
@@ -277,6 +286,10 @@ async def fetches(
                 if not follow:
                     return
             fetched = await consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
+            if looked is not None:
+                # A partition that has not answered yet ends where it did at the start.
+                stable = {part: consumer.last_stable_offset(part) or ends[part] for part in parts}
+                looked(sum([max(0, stable[part] - await consumer.position(part)) for part in parts]))
             came = [
                 (names[part.topic], record)
                 for part, batch in fetched.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 
 import pytest
@@ -131,6 +131,16 @@ async def test_batches_go_on_from_the_offsets_that_are_kept(broker: tuple[Settin
     await write(b)
     assert await read(after) == (["b"], {place: 4})
     assert await read({place: 4}) == ([], {place: 4})
+    reader = KafkaReader(settings, bootstrap)
+    async with asyncio.timeout(30), aclosing(reader.batches(["coded"], starts={}, follow=True)) as found:
+        await anext(found)
+        waiting = asyncio.ensure_future(anext(found))
+        # A transaction's last mark is no record that waits.
+        while reader.behind or not reader.caught_up.is_set():  # noqa: ASYNC110 - a number sets no event
+            await asyncio.sleep(0.05)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
     with pytest.raises(InvalidSettings, match="made anew"):
         await read({place: 40})
 

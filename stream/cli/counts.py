@@ -70,7 +70,10 @@ def show(
     as_of: Annotated[
         datetime | None, typer.Option(help="What was known at the end of that day (UTC).", **_DATE)
     ] = None,
-    start: Annotated[datetime | None, typer.Option("--from", help="First day of death.", **_DATE)] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", help="First day of death; the first that is known at the earliest.", **_DATE),
+    ] = None,
     end: Annotated[datetime | None, typer.Option("--to", help="Last day of death.", **_DATE)] = None,
     step: Annotated[_Step, typer.Option(help="Days, or weeks from Monday.")] = _Step.WEEK,
     last: Annotated[int, typer.Option("-n", min=1, help="The newest of them, where --from is not given.")] = 26,
@@ -102,6 +105,9 @@ def show(
     except ValueError as error:
         raise InvalidSettings(str(error), hint="--sex M, F or U; --source ELECTRONIC or PAPER") from None
     asked = Step.DAY if step is _Step.DAY else Step.WEEK
+    query, less = table.begun(counts, query)
+    if less:
+        typer.echo(less, err=True)
     lines = table.lines(counts, query, asked, last, longest)
     with opened(output, "-") as out:
         out.write({_Format.TABLE: table.plain, _Format.CSV: table.csv, _Format.JSON: table.json}[shown](query, lines))

@@ -47,12 +47,11 @@ def command(
     if markdown:
         typer.echo(words.tables(groups), nl=False)
         return
-    if group and group not in groups:
-        raise InvalidSettings(f"there is no group {group}", hint="causa groups lists them")
+    one = groups.named(group) if group else None
     known = [found.id for found in groups.families]
     if family and family not in known:
         raise InvalidSettings(f"there is no family {family}", hint=f"one of {', '.join(known)}")
-    shown = [groups[group]] if group else [found for found in groups if family in ("", found.family)]
+    shown = [one] if one else [found for found in groups if family in ("", found.family)]
     if as_json:
         typer.echo(json.dumps(
             words.record(shown[0]) if group else {"version": groups.version, "groups": [words.record(g) for g in shown]},

@@ -25,9 +25,14 @@ Category = Annotated[str, Field(pattern=r"^[A-Z]\d\d$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Bound = Annotated[float, Field(gt=0, lt=1)]
 Range = tuple[Category, Category]
+Code = Annotated[str, Field(pattern=r"^[A-Z]\d\d(\.\d)?$")]
 
 
-def _ordered(ranges: Iterable[Range]) -> None:
+_AFTER = "~"
+"""Comes after all that may follow a bound in a code."""
+
+
+def _ordered(ranges: Iterable[tuple[str, str]]) -> None:
     if any(first > last for first, last in ranges):
         raise ValueError("the first category comes after the last")
 
@@ -75,22 +80,37 @@ class Stratum(_Strict):
 
 
 class Interest(_Strict):
-    """Causes that a person always sees, and how much one such death presses; `mention`: wherever they stand."""
+    """Causes that a person always sees, and how much one such death presses.
 
-    codes: Range
+    Attributes:
+        codes: both within, categories (with all that is in them) or codes of four characters.
+        why: in words; results and the desk tell it.
+        alert: how much it presses, 0 to 9.
+        mention: wherever the cause stands; the underlying cause alone without.
+        under_days: age in days that is too old; None for any age, and for one that is not known.
+    """
+
+    codes: tuple[Code, Code]
     why: Annotated[str, Field(min_length=1)]
     alert: Annotated[int, Field(ge=0, le=9)] = 0
     mention: bool = False
+    under_days: float | None = Field(None, gt=0)
 
     @field_validator("codes")
     @classmethod
-    def _in_order(cls, codes: Range) -> Range:
+    def _in_order(cls, codes: tuple[str, str]) -> tuple[str, str]:
+        if len(codes[0]) != len(codes[1]):
+            raise ValueError("one bound is a category, the other none")
         _ordered([codes])
         return codes
 
     def holds(self, code: str) -> bool:
-        """Whether a code lies in the range."""
-        return self.codes[0] <= code[:3] <= self.codes[1]
+        """Whether a code, as Causa writes it, lies in the range."""
+        return self.codes[0] <= code <= self.codes[1] + _AFTER
+
+    def of_age(self, age_days: float | None) -> bool:
+        """Whether somebody of an age is meant."""
+        return self.under_days is None or (age_days is not None and age_days < self.under_days)
 
 
 class Rules(_Strict):

@@ -87,7 +87,7 @@ def target(
     listed = _listed(subject, policy)
     if listed:
         reasons.append(Reason.MANDATORY_INTEREST)
-        flags += [f"INTEREST:{why}" for why, _ in listed]
+        flags += [f"INTEREST:{why}" for why in dict.fromkeys(why for why, _ in listed)]
     flags += [EDIT + edit for edit in subject.edits]
     if _rejected(subject, policy, edits):
         reasons.append(Reason.REJECT)
@@ -127,7 +127,8 @@ def _listed(subject: Subject, policy: Policy) -> list[tuple[str, int]]:
     listed = [
         (entry.why, entry.alert)
         for entry in policy.rules.interest
-        if (code and entry.holds(code)) or (entry.mention and any(map(entry.holds, subject.mentions)))
+        if entry.of_age(subject.age_days)
+        and ((code and entry.holds(code)) or (entry.mention and any(map(entry.holds, subject.mentions))))
     ]
     if subject.age_days is not None and subject.age_days < policy.rules.infant_days:
         listed.append(("infant death", 0))

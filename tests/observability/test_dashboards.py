@@ -102,6 +102,9 @@ def test_prometheus_scrapes_what_compose_starts() -> None:
     (workers,) = jobs["causa-worker"]["dns_sd_configs"]
     assert workers["names"] == ["worker"] and workers["names"][0] in COMPOSE
     assert str(workers["port"]) == COMPOSE["worker"]["environment"]["CAUSA_WORKER__METRICS_PORT"]
+    for name, port in (("alerts", "CAUSA_SURVEILLANCE__ALERTS__METRICS_PORT"), ("desk", "CAUSA_DESK__METRICS_PORT")):
+        (found,) = jobs[f"causa-{name}"]["dns_sd_configs"]
+        assert found["names"] == [name] and str(found["port"]) == COMPOSE[name]["environment"][port]
     assert jobs["triton"]["static_configs"] == [{"targets": ["triton:8002"]}]
     assert all(COMPOSE[name]["networks"]["inside"]["aliases"] == ["triton"] for name in ("triton", "triton-cpu"))
     assert {Path(name).name for name in config["rule_files"]} == {"rules.yml"}

@@ -142,7 +142,10 @@ FAULTS = {
     "severity unknown": (BASE + "edits: {SEX_MALE: refuse}\n", "edits.SEX_MALE"),
     "range of one": (BASE + "interest: [{codes: [R99], why: x}]\n", "interest.0.codes.1"),
     "range in small letters": (BASE + "interest: [{codes: [r00, R99], why: x}]\n", "interest.0.codes.0"),
-    "range of four characters": (BASE + "interest: [{codes: [R00, R99.9], why: x}]\n", "interest.0.codes.1"),
+    "range of two kinds": (BASE + "interest: [{codes: [R00, R99.9], why: x}]\n", "interest.0.codes"),
+    "range of five characters": (BASE + "interest: [{codes: [R99.91, R99.91], why: x}]\n", "interest.0.codes.0"),
+    "stratum of four characters": (BASE.replace("0.05", "0.05, codes: [[A04.3, A04.3]]"), "strata.0.codes.0.0"),
+    "age of nothing": (BASE + "interest: [{codes: [R99, R99], why: x, under_days: 0}]\n", "interest.0.under_days"),
     "range backwards": (BASE + "interest: [{codes: [R99, R00], why: x}]\n", "interest.0.codes"),
     "range without why": (BASE + "interest: [{codes: [R00, R99]}]\n", "interest.0.why"),
     "alert of ten": (BASE + "interest: [{codes: [A00, A00], why: x, alert: 10}]\n", "interest.0.alert"),
@@ -180,3 +183,16 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 )
 def test_a_range_holds_its_ends(code: str, inside: bool) -> None:
     assert Interest(codes=("I20", "I25"), why="x").holds(code) is inside
+
+
+@pytest.mark.parametrize(
+    ("code", "inside"), [("U07.2", False), ("U07.3", True), ("U07.9", True), ("U07", False), ("U08.9", False)]
+)
+def test_a_range_of_codes_holds_its_ends(code: str, inside: bool) -> None:
+    assert Interest(codes=("U07.3", "U07.9"), why="x").holds(code) is inside
+
+
+@pytest.mark.parametrize(("age_days", "meant"), [(364.9, True), (365.0, False), (None, False)])
+def test_an_age_that_is_not_known_is_not_under_a_limit(age_days: float | None, meant: bool) -> None:
+    assert Interest(codes=("R99", "R99"), why="x", under_days=365).of_age(age_days) is meant
+    assert Interest(codes=("R99", "R99"), why="x").of_age(age_days)

@@ -53,7 +53,7 @@ class Alert:
         completeness: share of the period's certificates that are here, 0 to 1.
         method, method_version: how it was found.
         raised_at: when its first revision was made.
-        certificates: ids of the first certificates.
+        certificates: ids of the first deaths of the newest period judged (20 at most), by day of death; of a single case its own.
         notes: caveats, each with its code: ``COVERAGE: …``.
         revision: 1, 2, …; a revision is written to the topic once.
         kind: statistical or single case.

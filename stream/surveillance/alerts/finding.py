@@ -52,7 +52,7 @@ class Finding:
         lasts: whether it is beyond the threshold by itself, which is enough for an alert that is there to go on.
         completeness: share of the period's certificates that is here.
         estimate, low, high: deaths of the period in all, foreseen.
-        certificates: ids of the newest deaths; of alarms only.
+        certificates: ids of the first deaths of the period, by day of death; of alarms only.
         notes: caveats; of alarms only.
         versions: what coded most of them; of alarms only.
         as_of: day by whose knowledge it was judged.

@@ -28,7 +28,7 @@ ALL = "all_causes"
 """Group of all deaths: delays and coverage are those of its series."""
 VERSION = "detection-1"
 IDS = 20
-"""Ids of certificates in an alert."""
+"""Ids of certificates in an alert: those of the first deaths of the week that is judged."""
 _UNJUDGED = frozenset({Reason.TOO_SHORT, Reason.EXCLUDED, Reason.GAPS, Reason.NOT_FITTED})
 """Reasons for which another method may know more."""
 
@@ -184,7 +184,7 @@ class Detection:
     def _told(self, look: Examined, finding: Finding) -> Finding:
         """An alarm with its evidence and its caveats."""
         query = replace(self._query(look.watch), start=finding.period.first, end=finding.period.last)
-        known = self._counts.certificates(query, limit=IDS)
+        known = self._counts.certificates(query, limit=IDS, oldest=True)
         codings = caveats.codings(self._counts, self._rules.file.coding, finding.period, self.now)
         notes = (
             *caveats.of_coverage(self._counts, ALL, self._rules.file.coverage, look, finding),

@@ -121,6 +121,13 @@ class Register:
         with reading(self._engine) as connection:
             return tuple(map(store.alert_of, connection.execute(asked).scalars()))
 
+    def check(self, group: str = "", place: str = "") -> None:
+        """Raises InvalidSettings where there is no such group or place; empty means any."""
+        if group:
+            self._rules.groups.named(group)
+        if place and place not in self._rules.places:
+            raise InvalidSettings(f"there is no place {place}", hint="FR, a region as R-84, a department as 33")
+
     def alert(self, alert_id: str) -> Alert | None:
         """Newest revision of one."""
         with reading(self._engine) as connection:
@@ -248,13 +255,9 @@ class Register:
             _acted(connection, Act(now, what, who, why))
 
     def _named(self, mute: Mute) -> None:
-        rules = self._rules
         if not (mute.alert_id or mute.group or mute.place or mute.kind):
             raise InvalidSettings("a mute names an alert, a group, a place or a kind")
-        if mute.group and mute.group not in rules.groups:
-            raise InvalidSettings(f"there is no group {mute.group}", hint="causa groups")
-        if mute.place and mute.place not in rules.places:
-            raise InvalidSettings(f"there is no place {mute.place}", hint="FR, a region as R-84, a department as 33")
+        self.check(mute.group, mute.place)
 
 
 def _there(connection: Connection, alert_id: str) -> Alert:

@@ -23,6 +23,7 @@ from stream.surveillance.counts import AGES, By, Places, load_places
 from stream.surveillance.detection import methods
 from stream.surveillance.groups import Groups
 from stream.surveillance.groups import load as load_groups
+from stream.surveillance.groups.near import near
 
 FILE = Path(__file__).with_name("alerts.yaml")
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -121,7 +122,8 @@ class Rules:
             elif name in self.groups:
                 found[name] = None
             else:
-                raise ValueError(f"there is no group {name}")
+                alike = near(name, self.groups)
+                raise ValueError(f"there is no group {name}" + (f" ({', '.join(alike)}?)" if alike else ""))
         return tuple(found)
 
     def expanded_places(self, names: Sequence[str]) -> tuple[str, ...]:

@@ -74,13 +74,33 @@ def _each(connection: Connection, rows: Rows, statement: str) -> None:
     for at in range(0, len(rows), AT_ONCE):
         some = list(rows[at : at + AT_ONCE])
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(statement, tuple(map(list, zip(*some, strict=True))))
+            # As text: the driver would look at each value of a list by itself, which costs more than the server does.
+            connection.exec_driver_sql(statement, tuple(map(_array, zip(*some, strict=True))))
         else:
             connection.exec_driver_sql(statement, some)
 
 
 def _arrays(table: sa.Table, names: tuple[str, ...]) -> str:
     return ", ".join(f"%s::{_type(table.c[name])}[]" for name in names)
+
+
+def _array(values: tuple[Any, ...]) -> str:
+    """Values as PostgreSQL reads them, ``{1,2,NULL}``."""
+    kinds = set(map(type, values))
+    if kinds <= {int, bool}:
+        return "{" + ",".join(map(str, map(int, values) if bool in kinds else values)) + "}"
+    return "{" + ",".join(map(_literal, values)) + "}"
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _type(column: sa.Column[Any]) -> str:

@@ -129,7 +129,7 @@ def gaps(connection: Connection, asked: Asked, days: range, frame: Frame, apart:
         "due" if query.by is By.UNDERLYING else "deaths": True,
         "places": asked.places != (WHOLE,),
         "ages": query.age is not None or apart == "age",
-        "sexes": query.sex is not None,
+        "sexes": query.sex is not None or apart == "sex",
         "sources": query.source is not None,
     }
     where = [IMPORTS.c.group_id == query.group, *(IMPORTS.c[name] == 1 for name, needed in needs.items() if needed)]

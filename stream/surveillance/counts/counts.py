@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
+from stream.certificate import Sex
 from stream.coding import CodedCertificate
 from stream.database import READING, reading
 from stream.reader import Read
@@ -103,6 +104,14 @@ class Counts:
             asked = self._asked(query)
             sums = {name: (place,) for place, name in enumerate(AGES)}
             return self._series(opened, asked, self._seen(opened), step, "age", sums)
+
+    def by_sex(
+        self, query: Query, step: Step = Step.WEEK, *, connection: Connection | None = None
+    ) -> dict[str, Series]:
+        """The same for both sexes and for unknown, ``M``, ``F`` and ``U``."""
+        with self._open(connection) as opened:
+            sums = {sex.value: (sex.value,) for sex in Sex}
+            return self._series(opened, self._asked(query), self._seen(opened), step, "sex", sums)
 
     def strata(self, query: Query, *by: str, connection: Connection | None = None) -> list[Stratum]:
         """Deaths between the query's days, apart by any of ``place``, ``age``, ``sex``, ``source``, ``status``.
@@ -210,8 +219,10 @@ class Counts:
         with self._open(connection) as opened:
             return evidence.codings(opened, periods, step, None if as_of is None else day_number(as_of))
 
-    def certificates(self, query: Query, limit: int = 20, *, connection: Connection | None = None) -> list[KnownDeath]:
-        """Certificates of a cell, those that became known last first.
+    def certificates(
+        self, query: Query, limit: int = 20, *, oldest: bool = False, connection: Connection | None = None
+    ) -> list[KnownDeath]:
+        """Certificates of a cell, those that became known last first; by day of death, the first first, where `oldest`.
 
         Without a first day, deaths of the newest 60 days of knowledge are looked through; ten years at most.
         """
@@ -223,7 +234,7 @@ class Counts:
             end = day_number(query.end) if query.end else last + RECENT_DAYS
             start = day_number(query.start) if query.start else last - RECENT_DAYS
             days = range(max(start, end - MOST_DAYS), end + 1)
-            return evidence.certificates(opened, self._asked(query), days, limit)
+            return evidence.certificates(opened, self._asked(query), days, limit, oldest=oldest)
 
     def undated(self, *, connection: Connection | None = None) -> int:
         """Certificates that tell no day of death: they are in no series."""
@@ -251,6 +262,7 @@ class Counts:
             yield opened
 
     def _asked(self, query: Query, places: Sequence[str] | None = None) -> Asked:
+        self.groups.named(query.group)
         return Asked.of(query, self._numbers, self.places, places)
 
     def _seen(self, connection: Connection) -> Frame:

@@ -23,7 +23,9 @@ _SOURCES = {letter: source for source, letter in SOURCES.items()}
 _DAYS = 2_000
 
 
-def certificates(connection: Connection, asked: Asked, days: range, limit: int) -> list[KnownDeath]:
+def certificates(
+    connection: Connection, asked: Asked, days: range, limit: int, *, oldest: bool = False
+) -> list[KnownDeath]:
     """Deaths of a cell, those that became known last first.
 
     Args:
@@ -31,6 +33,7 @@ def certificates(connection: Connection, asked: Asked, days: range, limit: int) 
         asked: the cell.
         days: of death, not more than fit into a statement.
         limit: most of them.
+        oldest: by day of death instead, the first first; those of one day as they became known.
     """
     query, c = asked.query, DEATHS.c
     as_of = None if query.as_of is None else day_number(query.as_of)
@@ -50,7 +53,9 @@ def certificates(connection: Connection, asked: Asked, days: range, limit: int) 
         where.append(c.final == 1)
     chosen = sa.select(
         c.certificate_id, c.version, c.death_day, c.since, c.place, c.final, c.due, c.mentioned
-    ).where(*where).order_by(c.since.desc(), c.coded_at.desc(), c.certificate_id)  # fmt: skip
+    ).where(*where).order_by(
+        *((c.death_day, c.since, c.coded_at) if oldest else (c.since.desc(), c.coded_at.desc())), c.certificate_id
+    )  # fmt: skip
     found: list[KnownDeath] = []
     for row in connection.execute(chosen):
         groups = numbers(bytes(row.due))

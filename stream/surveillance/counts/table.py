@@ -55,6 +55,20 @@ class Line:
     basis: str
 
 
+def begun(counts: Counts, query: Query) -> tuple[Query, str]:
+    """A query that begins where anything is known, and what that leaves out, in words; empty where it is nothing.
+
+    Deaths dated before the first day (one of a thousand: slips of the pen) are told by their number.
+    """
+    first = counts.first_day()
+    if query.start is None or first is None or query.start >= first:
+        return query, ""
+    before = min(query.end or first, first - timedelta(days=1))
+    dated = sum(count or 0 for count in counts.series(replace(query, end=before), Step.DAY).counts)
+    told = f"; {dated:.0f} deaths are dated before, which is taken for a slip of the pen" if dated else ""
+    return replace(query, start=first), f"nothing is known before {first}{told}"
+
+
 def lines(counts: Counts, query: Query, step: Step, last: int, longest: int) -> list[Line]:
     """Lines of a query.
 

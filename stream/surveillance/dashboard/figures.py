@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
+import numpy as np
+
 from stream.certificate import Sex, utc_now
 from stream.surveillance.alerts.alert import series_id
 from stream.surveillance.alerts.clauses import Judge
@@ -248,11 +250,13 @@ class Figures:
         return {name: _joined(older[name], series) for name, series in newer.items()}
 
     def _panel(self, query: Query, by: str) -> dict[str, Series]:
-        if by == "age":
-            return {COUNTRY: self.counts.series(query, Step.WEEK), **self.counts.by_age(query, Step.WEEK)}
-        if by == "sex":
-            parts = {sex.value: self.counts.series(replace(query, sex=sex), Step.WEEK) for sex in SEXES}
-            return {COUNTRY: self.counts.series(query, Step.WEEK), **parts}
+        if by in ("age", "sex"):
+            # Both tables of a page have one total.
+            total = self.kept(("total", query), lambda: self.counts.series(query, Step.WEEK))
+            if by == "age":
+                return {COUNTRY: total, **self.counts.by_age(query, Step.WEEK)}
+            parts = self.counts.by_sex(query, Step.WEEK)
+            return {COUNTRY: total, **{sex.value: parts[sex.value] for sex in SEXES}}
         codes = [COUNTRY, *self.places.regions, *self.places.departments]
         panel = dict(self.counts.panel(query, codes, Step.WEEK))
         tops = [panel[code] for code in self._places[COUNTRY] if code != REST]
@@ -352,12 +356,11 @@ def _joined(older: Series, newer: Series) -> Series:
 
 
 def _beside(series: Series, other: Series) -> Series:
-    """A series with completeness and doubt of another at the same weeks."""
-    at = [other.index(series.day(i)) for i in range(len(series))]
-    shares, doubts = other.shares(), other.doubts()
-    inside = [0 <= i < len(other) for i in at]
-    return replace(
-        series,
-        completeness=tuple(float(shares[i]) if there else 1.0 for i, there in zip(at, inside, strict=True)),
-        doubt=tuple(float(doubts[i]) if there else 0.0 for i, there in zip(at, inside, strict=True)),
-    )
+    """A series with completeness and doubt of another at the same weeks; whole and without doubt where it has none."""
+    n, first = len(series), other.index(series.start)
+    here = slice(max(0, -first), max(0, min(n, len(other) - first)))
+    there = slice(first + here.start, first + here.stop)
+    share, doubt = np.ones(n), np.zeros(n)
+    if here.start < here.stop:
+        share[here], doubt[here] = other.shares()[there], other.doubts()[there]
+    return replace(series, completeness=tuple(share.tolist()), doubt=tuple(doubt.tolist()))

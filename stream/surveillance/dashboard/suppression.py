@@ -8,7 +8,8 @@ Three locks, all of them on what leaves the server (docs/dashboard.md tells the 
    difference of a total and its parts tells a hidden count, nor that several of them together are few (secondary).
    Both look the same.
 3. What is shown is rounded to a multiple of `ROUND`: a difference between groups that hold one another, between any
-   mention and underlying cause, between two weeks' states of knowledge, tells nothing within 4 deaths.
+   mention and underlying cause, between two weeks' states of knowledge, leaves four values of a small count at least;
+   three, 0 to 2, where both show 5, the least that is shown.
 
 Why the second lock holds: below a visible total, the counts hidden in it (through hidden totals in between) meet one
 equation, their sum. `hide` leaves two of them at least, and a sum of `LEAST` or more: each may then be anything from 0

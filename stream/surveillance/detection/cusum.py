@@ -39,7 +39,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.k < 0 or self.ARL0 <= 0 or (self.h is not None and self.h <= 0) or self.limit <= 0:
-            raise InvalidSettings("CUSUM: k from 0 on; ARL0 and h above 0, and ARL0 so large that h is above 0")
+            raise InvalidSettings("k from 0 on; ARL0 and h above 0, and ARL0 so large that h is above 0")
 
     @property
     def limit(self) -> float:

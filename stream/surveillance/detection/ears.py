@@ -57,9 +57,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.method not in ALPHA:
-            raise InvalidSettings(f"EARS: method is one of {', '.join(ALPHA)}")
+            raise InvalidSettings(f"method is one of {', '.join(ALPHA)}")
         if self.baseline < 3 or self.minSigma < 0 or not 0 < self.level < 1 or min(self.limit54) < 0:
-            raise InvalidSettings("EARS: baseline from 3 on, minSigma and limit54 from 0 on, alpha in 0 to 1")
+            raise InvalidSettings("baseline from 3 on, minSigma and limit54 from 0 on, alpha in 0 to 1")
 
     @property
     def level(self) -> float:

@@ -65,10 +65,10 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.histPer < 1 or self.delay < 0 or self.least < 5 or min(self.limit54) < 0:
-            raise InvalidSettings("EuroMOMO: histPer from 1 on, delay and limit54 from 0 on, least from 5 on")
+            raise InvalidSettings("histPer from 1 on, delay and limit54 from 0 on, least from 5 on")
         for first, last in (self.spring, self.autumn):
             if not 1 <= first <= last <= 53:
-                raise InvalidSettings("EuroMOMO: spring and autumn are each a first and a last ISO week of one year")
+                raise InvalidSettings("spring and autumn are each a first and a last ISO week of one year")
 
 
 def judge(series: Series, options: Options | None = None, points: Iterable[int] | None = None) -> tuple[Verdict, ...]:

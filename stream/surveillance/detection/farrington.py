@@ -60,7 +60,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.b < 1 or self.w < 0 or not 0 < self.alpha < 1 or self.weightsThreshold < 0 or min(self.limit54) < 0:
-            raise InvalidSettings("Farrington: b from 1 on; w, weightsThreshold, limit54 from 0 on; alpha in 0 to 1")
+            raise InvalidSettings("b from 1 on; w, weightsThreshold, limit54 from 0 on; alpha in 0 to 1")
         if self.leastYears is not None and self.leastYears < 1:
             raise InvalidSettings("leastYears is 1 or more")
         if self.powertrans not in limits.POWERS:

@@ -68,7 +68,7 @@ class Options:
         least = (self.b - 1, self.w, self.noPeriods - 1, self.past, self.weightsThreshold, *self.limit54)
         if min(least) < 0 or not 0 < self.alpha < 1:
             raise InvalidSettings(
-                "farringtonFlexible: b and noPeriods from 1 on; w, pastWeeksNotIncluded, weightsThreshold and limit54 "
+                "b and noPeriods from 1 on; w, pastWeeksNotIncluded, weightsThreshold and limit54 "
                 "from 0 on; alpha in 0 to 1"
             )
         if self.leastYears is not None and self.leastYears < 1:
@@ -78,7 +78,7 @@ class Options:
         if self.thresholdMethod not in limits.METHODS:
             raise InvalidSettings(f"thresholdMethod is one of {', '.join(limits.METHODS)}")
         if self.noPeriods > 1 and self.noPeriods - 1 > 52 - 2 * self.w - 1:
-            raise InvalidSettings("farringtonFlexible: more seasonal levels than weeks between the windows")
+            raise InvalidSettings("more seasonal levels than weeks between the windows")
 
     @property
     def past(self) -> int:

@@ -65,7 +65,7 @@ def judge(
     """
     method = METHODS.get(name)
     if method is None:
-        raise InvalidSettings(f"no method {name}", hint=f"one of {', '.join(METHODS)}")
+        raise InvalidSettings(f"there is no method {name}", hint=f"one of {', '.join(METHODS)}")
     given = dict(options or {})
     summed = {key: given.pop(key) for key in _names(cusum.Options) if key in given} if method.summed else {}
     made = _made(name, method.options, given, method.fixed)
@@ -94,8 +94,12 @@ def _made(name: str, options: type[Any], given: Mapping[str, str], fixed: Mappin
     unknown = sorted(key for key in given if key not in types)
     if unknown:
         raise InvalidSettings(f"{name} has no option {unknown[0]}", hint=f"it has {', '.join(types)}")
-    values = {key: _value(key, text.strip(), types[key]) for key, text in given.items()}
-    return options(**{**fixed, **values})
+    try:
+        values = {key: _value(key, text.strip(), types[key]) for key, text in given.items()}
+        return options(**{**fixed, **values})
+    except InvalidSettings as error:
+        # Two methods may share their options: who is told of a fault is told by the name that was asked for.
+        raise InvalidSettings(f"{name}: {error.message}", hint=error.hint) from None
 
 
 def _value(key: str, text: str, kind: str) -> Any:

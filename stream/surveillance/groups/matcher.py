@@ -12,8 +12,10 @@ from functools import lru_cache
 
 from stream.certificate import Form, Sex
 from stream.coding import CodedCertificate, CodedStatus
+from stream.errors import InvalidSettings
 from stream.nomenclature.icd10 import Nomenclature
 from stream.surveillance.groups.group import Family, Group, Takes
+from stream.surveillance.groups.near import near
 
 NEONATAL_DAYS = 27.0
 """Age in days that the neonatal form tells where no other age is known: its oldest."""
@@ -79,6 +81,19 @@ class Groups:
 
     def __getitem__(self, group: str) -> Group:
         return self._by_id[group]
+
+    def named(self, group: str) -> Group:
+        """One by its id, as a person wrote it.
+
+        Raises:
+            InvalidSettings: there is none; the hint names those that are written alike.
+        """
+        found = self._by_id.get(group)
+        if found is None:
+            alike = near(group, self.groups)
+            told = f"{', '.join(alike)}? " if alike else ""
+            raise InvalidSettings(f"there is no group {group}", hint=f"{told}causa groups lists them")
+        return found
 
     def of(self, coded: CodedCertificate) -> frozenset[str]:
         """Ids of all groups of a certificate; none where it is withdrawn."""

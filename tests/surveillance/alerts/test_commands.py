@@ -73,6 +73,27 @@ def test_what_is_not_there_is_told(engine: Engine, arguments: tuple[str, ...]) -
     assert isinstance(causa("alerts", *arguments).exception, CausaError)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("list", "--group", "influenca"), "influenza"),
+        (("list", "--group", "grippe"), "influenza"),
+        (("list", "--group", "xyzzy"), "causa groups"),
+        (("mute", "--group", "Sepsis", "--who", "mt", "--why", "x"), "sepsis"),
+        (("list", "--place", "R-00"), "R-84"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_what_may_have_been_meant(
+    engine: Engine, arguments: tuple[str, ...], told: str
+) -> None:
+    fault = causa("alerts", *arguments).exception
+    assert isinstance(fault, CausaError) and "there is no" in fault.message and told in fault.hint
+
+
+def test_a_group_without_alerts_is_no_fault(engine: Engine) -> None:
+    assert "0 alerts" in causa("alerts", "list", "--group", "measles", "--place", "33").output
+
+
 def test_settings_of_sinks_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = "CAUSA_SURVEILLANCE__ALERTS__"
     monkeypatch.setenv(f"{prefix}WEBHOOKS", '{"duty": "https://example.fr/x"}')
@@ -142,6 +163,16 @@ def test_all_points_and_options(weekly: Path) -> None:
     )
     assert len(shown.output.splitlines()) == 321 and "TOO SHORT" in shown.output
     assert "noufaily: b=5, w=3, noPeriods=10" in causa("detect", "--options").output
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [("noufaily", "b=0"), ("noufaily", "w=x"), ("farringtonFlexible", "b=0"), ("C1", "baseline=1"), ("cusum", "k=-1")],
+)
+def test_a_fault_is_told_by_the_name_that_was_asked_for(weekly: Path, method: str, option: str) -> None:
+    fault = causa("detect", "--csv", str(weekly), "--method", method, "--option", option).exception
+    assert isinstance(fault, CausaError) and fault.message.startswith(f"{method}: ")
+    assert method == "farringtonFlexible" or "farringtonFlexible" not in fault.message
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_an_outbreak_is_found_while_most_of_its_certificates_are_still_to_come(e
     first = next(f for f in told if f.alarm)
     assert first.period.last <= OUTBREAK + timedelta(days=3)
     assert first.method == "noufaily" and not first.notes and first.certificates and first.adjusted is not None
+    died = [one[2:12] for one in first.certificates]  # the id names the day
+    assert died == sorted(died) and died[0] == str(first.period.first)
     assert first.completeness < 0.85 and first.estimate is not None and first.low is not None and first.high is not None
     assert first.low <= first.estimate <= first.high
     assert first.verdict.observed is not None and first.low >= first.verdict.observed

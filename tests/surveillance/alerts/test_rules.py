@@ -3,8 +3,11 @@ from __future__ import annotations
 import pytest
 
 from stream.errors import InvalidData
+from stream.nomenclature import icd10
+from stream.settings import Settings
 from stream.surveillance.alerts import rules as ruling
 from stream.surveillance.counts import By
+from stream.targeting.policy import read_file
 from surveillance.alerts.made import SMALL, rules
 
 
@@ -13,7 +16,7 @@ def test_the_packaged_rules_name_what_is_there() -> None:
     watches = packaged.watches()
     names = [watch.name for watch in watches]
     assert len(set(names)) == len(names) > 1000
-    assert packaged.version.startswith("2026-1+")
+    assert packaged.version.startswith("2026-2+")
     whole = packaged.watch("all_causes", "FR")
     assert whole.section == "all-causes" and whole.method.name == "noufaily" and whole.q == 0.05
     assert whole.method.options["exclude"] == "2020-03-01:2022-06-30"
@@ -22,6 +25,35 @@ def test_the_packaged_rules_name_what_is_there() -> None:
         packaged.levels["meningococcal"] == 9 and packaged.levels["measles"] == 8 and packaged.levels["maternal"] == 6
     )
     assert "stroke" not in packaged.levels
+
+
+LOWER: dict[str, str] = {}
+"""Groups whose single deaths may press less in the manual queue than their alerts do, each with the reason."""
+
+
+def test_the_queue_presses_at_least_as_much_as_the_alert_of_a_single_death() -> None:
+    packaged, policy = ruling.load(), read_file(Settings().policy)
+    codes = sorted(icd10.load())
+    missing = []
+    for name, level in packaged.levels.items():
+        group = packaged.groups[name]
+        assert not group.flag and not group.having, f"{name}: what the policy cannot say"
+        age = None if group.limits.under_days is None else group.limits.under_days - 1
+        for of, mention in ((group.underlying, False), (group.any, True)):
+            for code in of.members(codes) if of is not None else ():
+                told = [
+                    entry.alert
+                    for entry in policy.interest
+                    if entry.holds(code) and entry.of_age(age) and (entry.mention or not mention)
+                ]
+                if max(told, default=0) < level and name not in LOWER:
+                    missing.append(f"{name} {code}: {max(told, default=0)} in the policy, {level} in the alerts")
+    assert not missing
+    assert packaged.levels.keys() >= LOWER.keys() and all(LOWER.values())
+
+
+def test_what_many_certificates_tell_is_no_single_case() -> None:
+    assert not {"fire", "adverse_care"} & ruling.load().levels.keys()
 
 
 def test_a_series_that_is_on_no_list_is_judged_by_the_defaults() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -173,6 +173,7 @@ HISTORY: Sequence[CodedCertificate] = (
 )
 
 
+@settings(deadline=None)
 @given(st.permutations(range(5)), st.sets(st.integers(1, 4)))
 def test_any_order_and_any_batches_end_alike(order: list[int], cuts: set[int]) -> None:
     world = World()

@@ -64,6 +64,17 @@ def test_a_table_tells_counts_estimates_and_completeness(home: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("step", "lines"), [("day", DAYS + 1), ("week", 10)])
+def test_no_line_tells_of_years_before_anything_was_known(home: Path, step: str, lines: int) -> None:
+    done = called(home, "influenza", "--from", "1900-01-01", "--step", step, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == lines and rows[0]["day"] >= str(FIRST)
+    assert done.stderr == f"nothing is known before {FIRST}\n"
+    assert not called(home, "influenza", "--from", str(FIRST), "--format", "csv").stderr
+    before = called(home, "influenza", "--from", "1900-01-01", "--to", "1950-01-01")
+    assert "nothing is counted there" in before.stdout and "nothing is known before" in before.stderr
+
+
 def test_csv_is_what_detection_reads(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "flu.csv"
     done = called(home, "influenza", "--step", "day", "-n", "7", "--longest", "5", "--format", "csv", "-o", str(path))

@@ -8,7 +8,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from security.postgres import PASSWORD
 from shared import LONG
 from sqlalchemy import Connection, Engine
 
+from stream import metrics
 from stream.coding import CodedCertificate, CodedStatus, Modality
 from stream.database import open_database, reading, writing
 from stream.errors import DatabaseUnavailable, Overtaken
@@ -182,3 +185,27 @@ async def test_readers_see_what_is_committed_alone() -> None:
     again = counts.series(Query("all_causes"), Step.DAY)
     assert (sum(c or 0 for c in first.counts), sum(c or 0 for c in again.counts)) == (1, 2)
     assert len(again) == len(first) + 1
+
+
+async def test_a_service_tells_what_it_has_taken_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.intake.LAG_S", 0.01)
+    free, written = threading.Event(), stream_of(50)
+
+    def fold(_connection: Connection, _reads: Sequence[Read]) -> None:
+        free.wait(30)
+
+    found = Intake(memory(), "told", ("coded",), fold)
+    reader = MemoryReader(written)
+    running = asyncio.create_task(found.run(lambda: reader, follow=True))
+    behind, taken = metrics.BEHIND.labels("told"), metrics.TAKEN.labels("told")
+    async with asyncio.timeout(30):
+        while behind._value.get() != len(written):  # noqa: ASYNC110 - a gauge sets no event
+            await asyncio.sleep(0.01)
+        assert taken._value.get() == 0
+        free.set()
+        while behind._value.get():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert taken._value.get() == len(written)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

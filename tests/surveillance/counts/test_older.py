@@ -248,6 +248,7 @@ def test_what_stands_behind_a_count(engine: Engine) -> None:
     found = counts.certificates(flu)
     assert [death.certificate_id for death in found] == ["b", "c", "a"]
     assert (found[0].known, found[0].department, found[0].death_date) == (FIRST + timedelta(days=2), "2A", FIRST)
+    assert [death.certificate_id for death in counts.certificates(flu, oldest=True)] == ["a", "b", "c"]
     assert [death.certificate_id for death in counts.certificates(replace(flu, by=By.UNDERLYING), 1)] == ["c"]
     assert [death.certificate_id for death in counts.certificates(replace(flu, place="R-94"))] == ["b"]
     assert [death.certificate_id for death in counts.certificates(replace(flu, as_of=FIRST + timedelta(days=1)))] == [

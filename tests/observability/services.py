@@ -1,0 +1,38 @@
+"""What the services beside the worker serve Prometheus, as far as a process can tell that has only begun."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, generate_latest
+
+from stream import metrics
+from stream.desk.console import gauges as desk
+from stream.desk.life import Stage
+from stream.surveillance.alerts import gauges as alerts
+from stream.surveillance.alerts.alert import Kind
+
+PREFIXES = ("causa_alert", "causa_detection", "causa_desk", "causa_intake")
+
+
+def page() -> str:
+    """The page of metrics of a process that has the metrics of all of them."""
+    # Labels that settings and the database bring.
+    for service in ("surveillance", "desk"):
+        metrics.TAKEN.labels(service)
+        metrics.BEHIND.labels(service)
+    for end in ("sent", "again", "refused"):
+        alerts.MESSAGES.labels("duty", end)
+    alerts.UNSENT.labels("duty")
+    for kind in Kind:
+        for standing in ("open", "held", "muted", "unacknowledged"):
+            alerts.OPEN.labels(kind.value, standing)
+    for found in ("all", "judged", "alarm", "held"):
+        alerts.SERIES.labels(found)
+    for stage in (Stage.OPEN, Stage.ESCALATED, Stage.SECOND, Stage.DISPUTED):
+        desk.WAITING.labels(stage.value)
+    return generate_latest(REGISTRY).decode()
+
+
+def of_services(page: str) -> str:
+    """The lines of a page that tell metrics of theirs alone, so that they hide none that a worker lacks."""
+    told = (f"{start}{prefix}" for prefix in PREFIXES for start in ("", "# HELP ", "# TYPE "))
+    return "".join(line for line in page.splitlines(keepends=True) if line.startswith(tuple(told)))
