@@ -14,7 +14,8 @@ import numpy as np
 
 from stream.certificate import Sex
 from stream.coder import expressions
-from stream.desk.console.search import Person, Search
+from stream.desk.console.hits import Person
+from stream.desk.console.search import Search
 from stream.nomenclature import icd10
 
 SOUGHT = Path(__file__).resolve().parent.parent / "tests" / "desk" / "console" / "sought.tsv"

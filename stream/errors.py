@@ -23,10 +23,13 @@
     │   ├── BrokerUnavailable   Kafka does not answer
     │   ├── KeysUnavailable     the key store does not answer, or its keys do not open
     │   ├── DatabaseUnavailable a service's database does not answer, or another transaction was in the way
+    │   ├── ProviderUnavailable the OpenID provider does not answer, or with nonsense
     │   ├── Overtaken           another process does the same work, and was first
     │   └── SkippedRecords      a partition was delivered with records missing: the process must start again
+    ├── Refused                 what somebody asked for is not done, and nothing is changed (`stream.desk.refusals`)
     └── SetupError              a person must act: one line and a hint on the screen, exit status 2
         ├── InvalidSettings     settings that contradict one another
+        │   └── WeakPassword    a password that nobody should have
         ├── InvalidData         a lexicon, rule or policy file that does not pass its validation
         └── EmbeddedServerError a local server could not be started or died
 
@@ -181,6 +184,12 @@ class DatabaseUnavailable(InfrastructureError):
     code = "DATABASE_UNAVAILABLE"
 
 
+class ProviderUnavailable(InfrastructureError):
+    """The OpenID provider does not answer, or answers with nonsense."""
+
+    code = "PROVIDER_UNAVAILABLE"
+
+
 class Overtaken(InfrastructureError):
     """Another process does the same work, and was first: it moved the offsets, or began to write under the same name."""
 
@@ -193,6 +202,12 @@ class SkippedRecords(InfrastructureError):
     code = "SKIPPED_RECORDS"
 
 
+class Refused(CausaError):
+    """What somebody asked the desk for is not done; nothing was changed, and nothing that was typed is lost."""
+
+    code = "REFUSED"
+
+
 class SetupError(CausaError):
     """A person must act before the command can work."""
 
@@ -203,6 +218,16 @@ class InvalidSettings(SetupError):
     """Settings that are wrong or contradict one another."""
 
     code = "INVALID_SETTINGS"
+
+
+class WeakPassword(InvalidSettings):
+    """A password that is not taken; `reason` is the key of a text: short, long, common, simple, personal."""
+
+    code = "WEAK_PASSWORD"
+
+    def __init__(self, message: str = "", *, hint: str = "", reason: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class InvalidData(SetupError):

@@ -49,7 +49,7 @@ def test_message_and_hint(kind: type[CausaError]) -> None:
 
 
 def test_each_side_of_the_tree_says_what_becomes_of_a_record() -> None:
-    sides = {errors.InputError, errors.InfrastructureError, errors.SetupError}
+    sides = {errors.InputError, errors.InfrastructureError, errors.Refused, errors.SetupError}
     for kind in CLASSES:
         assert kind is CausaError or len([side for side in sides if issubclass(kind, side)]) == 1
     assert not issubclass(errors.ModelFault, InputError)

@@ -148,6 +148,14 @@ def show(figures: Figures, console: Console) -> None:
         for part in (parts["automatic"], parts["all"]):
             cells += [percent(part.share.value if part.audited else None), f"{span(part.share)} %", str(part.audited)]
         agreed.add_row(*cells)
+    pairs = Table("two coders", "share", "95 %", "kappa", "95 %", "pairs")
+    for level, two in figures.coders.items():
+        if two.pairs:
+            beyond = two.kappa
+            pairs.add_row(
+                LEVEL_NAMES[level], percent(two.share.value), f"{span(two.share)} %", f"{beyond.value:.2f}" if beyond else "–",
+                f"{beyond.low:.2f}–{beyond.high:.2f}" if beyond else "–", str(two.pairs),
+            )  # fmt: skip
     labels = shortlist.labels()
     counts = Table("category", "", "counted", "corrected", "95 %", "machine: too many")
     for count in figures.counts[:CATEGORIES]:
@@ -161,6 +169,6 @@ def show(figures: Figures, console: Console) -> None:
         delays.add_row(
             name.replace("_", " "), days(delay.p50), days(delay.p90), percent(delay.day), percent(delay.week)
         )
-    console.print(first, promised, agreed, counts, delays)
+    console.print(first, promised, agreed, *([pairs] if pairs.row_count else []), counts, delays)
     for note in notes(figures):
         console.print(note, markup=False)

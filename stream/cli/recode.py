@@ -101,7 +101,7 @@ def publish(
 class _Work:
     """What each command works with."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str, *, looking: bool = True) -> None:
         from stream.embedded.servers import Embedded
         from stream.replay import shell
         from stream.replay.kafka_broker import KafkaBroker
@@ -111,7 +111,7 @@ class _Work:
 
         own = logged_in(settings, settings.replay.recode_login, "replay.recode_login")
         self.bootstrap = Embedded(settings).bootstrap()
-        self.desk = shell.desk_of(own, KafkaBroker(own, self.bootstrap))
+        self.desk = shell.desk_of(own, KafkaBroker(own, self.bootstrap), looking=looking)
         self.run: Run = run_of(settings, name)
         self.manifest: Manifest = Manifest(self.desk.broker, self.run, f"{self.run.recode_group}-manifest")
 
@@ -152,8 +152,9 @@ def _show(counts: Counter[Fate]) -> None:
 
 async def _plan(settings: Settings, name: str, everything: bool) -> int:
     from stream.replay import signing
-    from stream.replay.publishing import progress
-    from stream.replay.recode import agreed, standing_proposal
+    from stream.replay.agreeing import agreed, standing_proposal
+    from stream.replay.manifest import Act, last
+    from stream.replay.publishing import counted, progress
 
     work = _Work(settings, name)
     events = await work.events()
@@ -164,30 +165,35 @@ async def _plan(settings: Settings, name: str, everything: bool) -> int:
     proposal, both = standing_proposal(events, known), agreed(events, known)
     typer.echo(f"proposed by {proposal[0]['who']} at {proposal[0]['at']}" if proposal else "nobody has proposed it")
     typer.echo(f"approved by {both.approver}" if both else "nobody has approved it")
+    if proposal and proposal[0].get("people") != signing.digest_of(known):
+        typer.echo("who may propose and approve is not what it was then: under this list it is proposed anew")
     if (done := await progress(work.desk.broker, work.run)) is not None:
         typer.echo("published so far:")
         _show(done)
+    elif last(events, Act.PUBLISHING) is not None:  # so long ago that Kafka has forgotten how far it was
+        typer.echo(f"published so far: {(await counted(work.desk, work.run))[0]:,} results")
     return 0
 
 
 async def _propose(settings: Settings, name: str, path: Path, who: str, everything: bool) -> int:
     from stream.certificate import utc_now
-    from stream.replay import recode, signing
+    from stream.replay import agreeing, signing
     from stream.replay.manifest import Act
     from stream.replay.run import RECORDED
 
-    private = signing.private_key(path)
-    recode.own(who, private, signing.people(settings.replay.people), "propose")
+    private, known = signing.private_key(path), signing.people(settings.replay.people)
+    agreeing.own(who, private, known, "propose")
     work = _Work(settings, name)
     events = await work.events()
     compared = [one for one in events if one.act is Act.COMPARED and one.body["with"] == RECORDED]
     if not compared:
         raise InvalidSettings("nobody has compared the run with what was recorded", hint=f"causa replay diff {name}")
     counts, results = await (await work.publisher(everything)).foreseen()
-    statement = recode.proposed(
-        name, results, compared[-1].body["report"], counts, who, utc_now(), everything=everything
-    )
-    await work.manifest.write(Act.PROPOSED, who, recode.signed(statement, private))
+    statement = agreeing.proposed(
+        name, results, compared[-1].body["report"], counts, who, utc_now(), people=signing.digest_of(known),
+        everything=everything,
+    )  # fmt: skip
+    await work.manifest.write(Act.PROPOSED, who, agreeing.signed(statement, private))
     _show(counts)
     typer.echo(f"proposed by {who}: another person may approve it (causa recode approve {name})")
     return 0
@@ -195,16 +201,17 @@ async def _propose(settings: Settings, name: str, path: Path, who: str, everythi
 
 async def _approve(settings: Settings, name: str, path: Path, who: str) -> int:
     from stream.certificate import utc_now
-    from stream.replay import recode, signing
+    from stream.replay import agreeing, signing
     from stream.replay.manifest import Act
 
     private, known = signing.private_key(path), signing.people(settings.replay.people)
-    recode.own(who, private, known, "approve")
+    agreeing.own(who, private, known, "approve")
     work = _Work(settings, name)
-    proposal = recode.standing_proposal(await work.events(), known)
+    proposal = agreeing.standing_proposal(await work.events(), known)
     if proposal is None:
         raise InvalidSettings("nothing is proposed", hint=f"causa recode propose {name}")
     statement, hashed = proposal
+    agreeing.same_people(statement, known)
     if statement["who"] == who:
         raise InvalidSettings("who proposes does not approve", hint="another person, with another key")
     counts, results = await (await work.publisher(bool(statement["everything"]))).foreseen()
@@ -213,14 +220,8 @@ async def _approve(settings: Settings, name: str, path: Path, who: str) -> int:
         f"proposed by {statement['who']} at {statement['at']}, on a report.json of SHA-256 {statement['report']}"
     )
     _show(counts)
-    approval: dict[str, Any] = {
-        "act": "approve",
-        "run": name,
-        "proposal": hashed,
-        "who": who,
-        "at": utc_now().isoformat(),
-    }
-    await work.manifest.write(Act.APPROVED, who, recode.signed(approval, private))
+    approval = agreeing.approved(name, hashed, who, utc_now(), people=signing.digest_of(known))
+    await work.manifest.write(Act.APPROVED, who, agreeing.signed(approval, private))
     typer.echo(f"approved by {who}: causa recode publish {name} --execute")
     return 0
 
@@ -233,16 +234,39 @@ def _check(statement: dict[str, Any], results: Results) -> None:
         )
 
 
+def _done(events: list[Event], proposal: str) -> Event | None:
+    """The end of publishing a proposal, where all was accounted for."""
+    from stream.replay.manifest import Act, last
+
+    done = last(events, Act.PUBLISHED)
+    return done if done is not None and done.body["proposal"] == proposal and not done.body["faults"] else None
+
+
+def _counts(done: Event) -> Counter[Fate]:
+    from stream.replay.recode import Fate
+
+    return Counter({Fate(name): number for name, number in done.body["counts"].items()})
+
+
 async def _publish(settings: Settings, name: str, execute: bool, who: str) -> int:
     from stream.replay import signing
+    from stream.replay.agreeing import agreed, same_people, standing_proposal
+    from stream.replay.history import seconds
     from stream.replay.manifest import Act
     from stream.replay.publishing import counted
-    from stream.replay.recode import PUBLISHED, agreed
+    from stream.replay.recode import PUBLISHED
 
-    work = _Work(settings, name)
-    both = agreed(await work.events(), signing.people(settings.replay.people))
+    work, known = _Work(settings, name, looking=not execute), signing.people(settings.replay.people)
+    events, people = await work.events(), signing.digest_of(known)
+    if proposal := standing_proposal(events, known):
+        same_people(proposal[0], known)
+    both = agreed(events, known)
     if both is None:
         raise InvalidSettings("two people have not agreed to it", hint=f"causa recode propose {name}; then approve")
+    if (done := _done(events, both.hash)) is not None:
+        typer.echo(f"published by {done.who} at {seconds(done.at)}: nothing is left to do")
+        _show(_counts(done))
+        return 0
     publisher = await work.publisher(both.everything, both.hash)
     counts, results = await publisher.foreseen()
     _check(dict(both.proposal), results)
@@ -251,7 +275,9 @@ async def _publish(settings: Settings, name: str, execute: bool, who: str) -> in
     if not execute:
         typer.echo("nothing was done: --execute does it", err=True)
         return 0
-    await work.manifest.write(Act.PUBLISHING, who, {"proposal": both.hash})
+    # With the list itself both signatures can be checked when it has long been another.
+    listed = {"proposal": both.hash, "people": people, "deciding": signing.deciding(known)}
+    await work.manifest.write(Act.PUBLISHING, who, listed)
     total = await publisher.publish()
     there, twice = await counted(work.desk, work.run)
     number = sum(total[one] for one in PUBLISHED)
@@ -261,8 +287,9 @@ async def _publish(settings: Settings, name: str, execute: bool, who: str) -> in
         [] if (there, twice, total.total()) == (number, 0, results.records) else ["not every result is accounted for"]
     )
     await work.manifest.write(
-        Act.PUBLISHED, who, {"proposal": both.hash, "counts": {k.value: v for k, v in total.items()}, "faults": faults}
-    )
+        Act.PUBLISHED, who,
+        {"proposal": both.hash, "people": people, "counts": {k.value: v for k, v in total.items()}, "faults": faults},
+    )  # fmt: skip
     for fault in faults:
         typer.echo(f"fault: {fault}", err=True)
     return 1 if faults else 0

@@ -26,14 +26,14 @@ Errors = Annotated[list[str] | None, typer.Option("--error", help="Only letters 
 SHOWN = 20
 
 
-def _desk(settings: Settings) -> Desk:
+def _desk(settings: Settings, *, looking: bool = True) -> Desk:
     from stream.embedded.servers import Embedded
     from stream.replay import shell
     from stream.replay.kafka_broker import KafkaBroker
     from stream.replay.versions import logged_in
 
     own = logged_in(settings, settings.replay.repair_login, "replay.repair_login")
-    return shell.desk_of(own, KafkaBroker(own, Embedded(settings).bootstrap()))
+    return shell.desk_of(own, KafkaBroker(own, Embedded(settings).bootstrap()), looking=looking)
 
 
 @app.command("list")
@@ -52,7 +52,7 @@ def list_(
 
 async def _list(settings: Settings, errors: frozenset[str], everything: bool) -> int:
     from stream.hiding import CODES
-    from stream.replay.repairing import letters
+    from stream.replay.letters import letters
 
     count: Counter[str] = Counter()
     mended: Counter[str] = Counter()
@@ -86,15 +86,15 @@ def export(
     *,
     error: Errors = None,
     text: Annotated[bool, typer.Option(help="Yes: the file holds what the certificates say.")] = False,
-    key: Annotated[Path | None, typer.Option(help="Your private key (PEM, Ed25519), where people are named.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Your private key (PEM, Ed25519).")] = None,
     who: Who = "",
 ) -> None:
     """Write the letters that are not mended into a file: a line each with `letter`, `error` and `certificate`.
 
-    Correct the certificates there, delete the lines that are to stay dead, and give the file to `causa repair fix`. Each
-    line is a row of the desk's access log first; where CAUSA_REPLAY__PEOPLE names who may read text, it needs the key of
-    such a person. The file is for this user alone.
-    Example: `causa repair export letters.jsonl --error OVERSIZED_TEXT --text`
+    Correct the certificates there, delete the lines that are to stay dead, and give the file to `causa repair fix`. It
+    needs the key of a person whom CAUSA_REPLAY__PEOPLE names with the role `text`; each line is a row of the desk's access
+    log first. The file is for this user alone.
+    Example: `causa repair export letters.jsonl --error OVERSIZED_TEXT --text --as anne --key anne.pem`
     """
     if not text:
         raise InvalidSettings("the file holds text of certificates", hint="--text, and treat it as you treat them")
@@ -111,7 +111,7 @@ def export(
 
 async def _export(settings: Settings, output: Path, errors: frozenset[str], who: str) -> None:
     from stream.hiding import CODES
-    from stream.replay.repairing import exported, letters
+    from stream.replay.letters import exported, letters
     from stream.web.access import Event
 
     desk, number = _desk(settings), 0
@@ -139,16 +139,21 @@ def fix(
     execute: Annotated[
         bool, typer.Option(help="Do it. Without this the plan is printed and nothing is written.")
     ] = False,
+    other_ids: Annotated[
+        bool, typer.Option(help="Also certificates whose id is not the key of the letter's record.")
+    ] = False,
     who: Who = "",
 ) -> None:
     """Put corrected certificates into the stream, each once: a letter that is mended is refused, whatever happened since.
 
-    Headers of the new record tell the letter, its error, who mended it and when; `replay.repairs` keeps the same for ever.
+    What cannot be mended is told with the code of its error, and the others go on: a certificate whose key was shredded, an
+    id that is not the record's key (unless --other-ids says that it may be). Headers of the new record tell the letter, its
+    error, who mended it and when; `replay.repairs` keeps the same for ever.
     Examples: `causa repair fix letters.jsonl`, `causa repair fix letters.jsonl --execute --as anne`
 
-    Exit status: 0; 1 some lines were refused.
+    Exit status: 0; 1 some were refused.
     """
-    raise typer.Exit(asyncio.run(_fix(load(), rows(path), execute, person(who))))
+    raise typer.Exit(asyncio.run(_fix(load(), rows(path), execute, person(who), other_ids=other_ids)))
 
 
 def rows(path: Path) -> list[str]:
@@ -159,19 +164,23 @@ def rows(path: Path) -> list[str]:
         raise InvalidSettings(f"{path.name} cannot be read: {type(error).__name__}") from None
 
 
-async def _fix(settings: Settings, lines: list[str], execute: bool, who: str) -> int:
-    from stream.replay.repairing import planned, read, repair
+async def _fix(settings: Settings, lines: list[str], execute: bool, who: str, *, other_ids: bool = False) -> int:
+    from stream.replay.letters import read
+    from stream.replay.repairing import planned, repair
 
-    desk = _desk(settings)
+    desk = _desk(settings, looking=not execute)
     mended, refused = read(lines, desk)
-    outcome = await (repair(desk, mended, who) if execute else planned(desk, mended))
+    work = repair(desk, mended, who, other_ids=other_ids) if execute else planned(desk, mended, other_ids=other_ids)
+    outcome = await work
     for one in refused:
         typer.echo(f"line {one.line} refused: {one.why}", err=True)
     for name in outcome.before:
         typer.echo(f"{name} refused: it is mended", err=True)
     for name in outcome.unknown:
         typer.echo(f"{name} refused: no dead letter stands there", err=True)
+    for unfit in outcome.unfit:
+        typer.echo(f"{unfit.letter} refused: {unfit.code}: {unfit.why}", err=True)
     typer.echo(f"{len(outcome.injected):,} certificates {'injected' if execute else 'to be injected'}")
     if not execute:
         typer.echo("nothing was done: --execute does it", err=True)
-    return 1 if refused or outcome.before or outcome.unknown else 0
+    return 1 if refused or outcome.refused else 0

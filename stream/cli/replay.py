@@ -183,7 +183,7 @@ async def _work(
     own = logged_in(settings, settings.replay.login, "replay.login")
     speaking.settings(own)  # a file that is not there is told before anything is read
     os.nice(own.replay.nice)  # live workers of this machine go first
-    desk = shell.desk_of(own, KafkaBroker(own, endpoints.bootstrap))
+    desk = shell.desk_of(own, KafkaBroker(own, endpoints.bootstrap), looking=not execute)
     plan = await shell.settled(desk, run)
     resumed = plan is not None
     if plan is None:
@@ -290,7 +290,7 @@ def list_() -> None:
 async def _list(settings: Settings) -> int:
     from stream.replay.manifest import Act, Manifest, last
     from stream.replay.plan import Plan
-    from stream.replay.player import Tally
+    from stream.replay.recovering import so_far
     from stream.replay.run import names, run_of
 
     desk = _desk(settings)
@@ -301,10 +301,7 @@ async def _list(settings: Settings) -> int:
         if planned is None:
             continue
         plan = Plan.read(planned.body["plan"])
-        tally = Tally()
-        for partition in plan.bounds:
-            position = await desk.broker.position(run.group, plan.topic, partition)
-            tally += Tally.of(position.note) if position else Tally()
+        tally = await so_far(desk.broker, run, plan.topic, plan.bounds)
         state = events[-1].act.value if len(events) > 1 else "begun"
         typer.echo(
             f"{name:<24} {state:<11} {plan.at:%Y-%m-%d %H:%M}  {plan.source:<13} "
@@ -331,7 +328,8 @@ def drop(
     """Delete a run's topics with all that they hold. What was published of it stays, and so does who agreed to it: the
     manifest of a run of which anything was published is kept.
 
-    It needs the right to delete topics, which the role of replays has not: the operator's.
+    The manifest is read with the login of replays; topics are deleted with the login of this process, which needs the
+    right to: the operator's.
     Examples: `causa replay drop winter`, `causa replay drop winter --execute`
     """
     from stream.replay.run import run_of
@@ -344,11 +342,10 @@ def drop(
         from stream.replay.kafka_broker import KafkaBroker
         from stream.replay.manifest import droppable
 
-        broker = KafkaBroker(settings, Embedded(settings).bootstrap())
-        topics = await droppable(broker, run)
+        topics = await droppable(_desk(settings).broker, run)
         typer.echo("\n".join(topics))
         if execute:
-            await broker.delete(topics)
+            await KafkaBroker(settings, Embedded(settings).bootstrap()).delete(topics)
         else:
             typer.echo("nothing was done: --execute does it", err=True)
 

@@ -42,8 +42,8 @@ def show(
     """Print every event of a certificate on every topic, in order: what came, what was made of it by which versions, who
     decided what and when.
 
-    The topics are read whole, without a group. Text is hidden unless --text is given; where CAUSA_REPLAY__PEOPLE names who
-    may read it, --text needs the key of such a person.
+    The topics are read whole, without a group. Text is hidden unless --text is given with the key of a person whom
+    CAUSA_REPLAY__PEOPLE names with the role `text`.
     Examples: `causa trace show 2026-000123`, `causa trace show 2026-000123 --export audit --key my.pem`
 
     Exit status: 0; 1 there is no event of it.
@@ -106,14 +106,18 @@ def _lines(value: Any) -> list[str]:
 
 
 def allowed(settings: Settings, who: str, key: Path | None) -> None:
-    """Raises: InvalidSettings where people are named, and this one may not read what certificates say."""
-    from stream.replay import recode, signing
+    """Raises: InvalidSettings where nobody is named who may read what certificates say, or this one is not proved to be."""
+    from stream.replay import agreeing, signing
 
     if settings.replay.people is None:
-        return
+        # The row of the access log would hold whatever name --as tells.
+        raise InvalidSettings(
+            "--text is for people who are known by a key",
+            hint="CAUSA_REPLAY__PEOPLE names a file of them, role text; see docs/replay.md",
+        )
     if key is None:
         raise InvalidSettings("--text needs a key", hint="--key FILE --as NAME, of a person with the role text")
-    recode.own(who, signing.private_key(key), signing.people(settings.replay.people), "text")
+    agreeing.own(who, signing.private_key(key), signing.people(settings.replay.people), "text")
 
 
 def _written_down(settings: Settings, certificate_id: str, who: str) -> None:

@@ -15,6 +15,7 @@ from stream.database import reading, writing
 from stream.desk.reasons import Reasons
 from stream.desk.refusals import ReasonMissing
 from stream.desk.texts import Index, Opener
+from stream.desk.trail import NO_TRAIL, Trail
 from stream.errors import DatabaseUnavailable
 from stream.services import Desk as DeskSettings
 from stream.targeting.policy import Rules
@@ -57,8 +58,12 @@ class Context:
         with reading(self.engine) as connection:
             return work(connection)
 
-    def write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Connection], T], trail: Trail = NO_TRAIL) -> T:
         """In one transaction, begun again where another was in the way: `work` may be called several times.
+
+        Args:
+            work: what is done.
+            trail: whose rows `work` writes with it.
 
         Raises:
             DatabaseUnavailable: the server is away, or others were in the way too often.
@@ -67,6 +72,7 @@ class Context:
         for left in reversed(range(TRIES)):
             try:
                 with writing(self.engine) as connection:
+                    trail.begin(connection)
                     return work(connection)
             except DatabaseUnavailable:
                 if not left:

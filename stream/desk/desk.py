@@ -9,24 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 
-import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from stream import intake
 from stream.certificate import utc_now
-from stream.coding import DecisionKind
 from stream.database import open_database, prepare
-from stream.desk import claims, deciding, opening, queue, reasons, rebuild, store
+from stream.desk import (
+    acts,
+    claims,
+    deciding,
+    holding,
+    queue,
+    reasons,
+    rebuild,
+    sheet,
+    store,
+    typed,
+    undoing,
+)
 from stream.desk.context import Context
 from stream.desk.drafts import Draft
 from stream.desk.figures import Supervision, supervise
 from stream.desk.folding import fold
-from stream.desk.life import KINDS, Stage, may
-from stream.desk.past import past, recent, visible
-from stream.desk.refusals import NotAllowed, NoTask, TooMany
+from stream.desk.past import recent, visible
+from stream.desk.refusals import NotAllowed
 from stream.desk.status import status
-from stream.desk.tables import ACTS, TABLES, TASKS, VERSION, Found
+from stream.desk.tables import TABLES, VERSION
 from stream.desk.texts import Index, Opener, VaultOpener, desk_key
+from stream.desk.trail import NO_TRAIL, Trail
 from stream.desk.values import (
     Act,
     Checked,
@@ -47,8 +57,6 @@ from stream.settings import Settings
 from stream.targeting import policy
 
 FILE = "desk.sqlite"
-NOTE_CHARS = 500
-"""Longest note."""
 
 
 class Desk:
@@ -117,17 +125,7 @@ class Desk:
         Raises:
             NotReady: the topics are still being read.
         """
-
-        def taken(connection: Connection) -> Claim | None:
-            now = self.context.clock()
-            rebuild.check_ready(connection)
-            for row in claims.held_by(connection, who):
-                return self._renewed(connection, row, 0.0)
-            chosen = queue.candidate(connection, who, filters, now)
-            task = store.lock(connection, chosen) if chosen else None
-            return self._take(connection, task, who) if task is not None else None
-
-        return self.context.write(taken)
+        return holding.next_claim(self.context, who, filters)
 
     def take(self, who: Coder, certificate_id: str) -> Claim:
         """A particular certificate; the claim that the person has on it already, where there is one.
@@ -139,30 +137,7 @@ class Desk:
             TooMany: the person holds as many as one may.
             NotReady: the topics are still being read.
         """
-
-        def taken(connection: Connection) -> Claim:
-            task = store.lock(connection, certificate_id)
-            rebuild.check_ready(connection)
-            held = claims.held_by(connection, who)
-            for row in held:
-                if row.certificate_id == certificate_id:
-                    return self._renewed(connection, row, 0.0)
-            if len(held) >= self.context.settings.most_held:
-                raise TooMany("finish or give back what you hold first")
-            if task is None:
-                raise NoTask("there is no such task")
-            return self._take(connection, task, who)
-
-        return self.context.write(taken)
-
-    def _take(self, connection: Connection, task: Found, who: Coder) -> Claim:
-        stage = Stage(task.stage)
-        if stage not in KINDS:
-            raise NoTask(f"the task waits for nobody: {stage}")
-        if not may(stage, senior_only=task.senior, first_by=task.first_by, second_by=task.second_by,
-                   who=who.pseudonym, senior=who.senior):  # fmt: skip
-            raise NotAllowed("the task is for somebody else")
-        return claims.take(connection, task, KINDS[stage], who, self.context.clock(), self.context.lease)
+        return holding.take(self.context, who, certificate_id)
 
     def renew(self, who: Coder, claim_id: str, idle_s: float = 0.0) -> Renewed:
         """A heartbeat: the lease begins anew, and what came meanwhile is told.
@@ -175,17 +150,7 @@ class Desk:
         Raises:
             ClaimLost: the certificate is in other hands.
         """
-
-        def renewed(connection: Connection) -> Renewed:
-            row = claims.mine(connection, who, claim_id)
-            banner = opening.banner_of(store.case(connection, row.certificate_id), row.version)
-            return Renewed(self._renewed(connection, row, idle_s), banner)
-
-        return self.context.write(renewed)
-
-    def _renewed(self, connection: Connection, row: Found, idle_s: float) -> Claim:
-        context = self.context
-        return claims.renew(connection, row, context.clock(), context.lease, beat_s=self.beat_s, idle_s=idle_s)
+        return holding.renew(self.context, who, claim_id, idle_s)
 
     def refresh(self, who: Coder, claim_id: str) -> Claim:
         """The claim on the newest version, after an amendment; what was typed comes along where it fits.
@@ -195,24 +160,7 @@ class Desk:
             NoTask: the newest version waits for nobody; the claim is over.
             NotAllowed: it waits for somebody else; the claim is over.
         """
-
-        def refreshed(connection: Connection) -> Claim | NoTask | NotAllowed:
-            row = claims.mine(connection, who, claim_id)
-            task = store.lock(connection, row.certificate_id)
-            if task is not None and task.version == row.version and Stage(task.stage) in KINDS:
-                return self._renewed(connection, row, 0.0)
-            claims.drop(connection, claim_id)
-            if task is None:
-                return NoTask("there is no task any more")
-            try:
-                return self._take(connection, task, who)
-            except (NoTask, NotAllowed) as refusal:
-                return refusal
-
-        found = self.context.write(refreshed)
-        if isinstance(found, Claim):
-            return found
-        raise found
+        return holding.refresh(self.context, who, claim_id)
 
     def release(self, who: Coder, claim_id: str) -> None:
         """Give a certificate back; what was typed is kept for its author.
@@ -220,14 +168,9 @@ class Desk:
         Raises:
             ClaimLost: it is in other hands already.
         """
+        holding.release(self.context, who, claim_id)
 
-        def released(connection: Connection) -> None:
-            claims.mine(connection, who, claim_id)
-            claims.drop(connection, claim_id)
-
-        self.context.write(released)
-
-    def skip(self, who: Coder, claim_id: str, why: str, note: str = "") -> None:
+    def skip(self, who: Coder, claim_id: str, why: str, note: str = "", trail: Trail = NO_TRAIL) -> None:
         """Leave a task for later: it comes last in this person's queue, and stays where it is in everybody else's.
 
         Raises:
@@ -235,9 +178,9 @@ class Desk:
             ClaimLost: the certificate is in other hands.
         """
         self.context.offered("skips", why)
-        self._acted(who, claim_id, Act.SKIP, why, note)
+        acts.hand_on(self.context, who, claim_id, Act.SKIP, why, note, trail)
 
-    def escalate(self, who: Coder, claim_id: str, why: str, note: str = "") -> None:
+    def escalate(self, who: Coder, claim_id: str, why: str, note: str = "", trail: Trail = NO_TRAIL) -> None:
         """Give a task to a senior.
 
         Raises:
@@ -249,41 +192,14 @@ class Desk:
         self.context.offered("escalations", why)
         if who.senior:
             raise NotAllowed("there is nobody above a senior")
-        self._acted(who, claim_id, Act.ESCALATE, why, note)
+        acts.hand_on(self.context, who, claim_id, Act.ESCALATE, why, note, trail)
 
-    def send_back(self, who: Coder, claim_id: str, why: str, note: str = "") -> None:
+    def send_back(self, who: Coder, claim_id: str, why: str, note: str = "", trail: Trail = NO_TRAIL) -> None:
         """Give an escalated task back to all coders, by a senior who holds it. Raises as `escalate` does."""
         self.context.offered("returns", why)
         if not who.senior:
             raise NotAllowed("a senior sends back")
-        self._acted(who, claim_id, Act.RETURN, why, note)
-
-    def _acted(self, who: Coder, claim_id: str, act: Act, why: str, note: str) -> None:
-        held = self.context.read(lambda connection: claims.mine(connection, who, claim_id))
-        sealed = self._sealed(note, held.certificate_id, held.version)
-
-        def acted(connection: Connection) -> None:
-            store.lock(connection, held.certificate_id)
-            row = claims.mine(connection, who, claim_id)
-            if act is not Act.SKIP and opening.banner_of(store.case(connection, row.certificate_id), row.version):
-                raise NoTask("a newer version came")
-            same = sa.and_(ACTS.c.certificate_id == row.certificate_id, ACTS.c.version == row.version)
-            if act is Act.RETURN:
-                connection.execute(sa.update(ACTS).where(same, ACTS.c.act == Act.ESCALATE).values(holds=False))
-            connection.execute(
-                ACTS.insert().values(
-                    certificate_id=row.certificate_id, version=row.version, act=act.value, who=who.pseudonym, why=why,
-                    note=sealed, at=self.context.clock(), holds=act is not Act.RETURN,
-                )
-            )  # fmt: skip
-            claims.drop(connection, claim_id)
-            store.refresh(connection, [row.certificate_id])
-
-        self.context.write(acted)
-
-    def _sealed(self, note: str, certificate_id: str, version: int) -> bytes | None:
-        words = note.strip()[:NOTE_CHARS]
-        return self.context.opener.seal(words, certificate_id, version) if words else None
+        acts.hand_on(self.context, who, claim_id, Act.RETURN, why, note, trail)
 
     def revoke(self, who: Coder, certificate_id: str) -> None:
         """Take a claim away, by a senior; who held it is told at his next heartbeat.
@@ -292,16 +208,7 @@ class Desk:
             NotAllowed: by a senior only.
             NoTask: nobody holds it.
         """
-        if not who.senior:
-            raise NotAllowed("a senior takes claims away")
-
-        def revoked(connection: Connection) -> None:
-            row = claims.row_of(connection, certificate_id)
-            if row is None:
-                raise NoTask("nobody holds it")
-            claims.drop(connection, row.claim_id)
-
-        self.context.write(revoked)
+        holding.revoke(self.context, who, certificate_id)
 
     # Work
 
@@ -314,32 +221,7 @@ class Desk:
             Shredded: its key was destroyed; the task is closed and the claim is over.
             SealedUnreadable, KeysUnavailable: it does not open here, or not now.
         """
-        context = self.context
-        found = context.read(lambda connection: opening.work(connection, who, claim_id))
-        certificate = opening.opened(context, found.certificate, claim_id)
-        claim = self.renew(who, claim_id).claim
-
-        def told(connection: Connection) -> Opened:
-            decisions = past(connection, who, found.case)
-            judged = found.kind is DecisionKind.ADJUDICATION
-            version = found.row.version
-            opinions = tuple(
-                one
-                for one in decisions
-                if one.version == version and one.standing and one.kind is not DecisionKind.UNDO
-            )
-            base = None if found.blind else found.base
-            return Opened(
-                claim, certificate, base, base.targeting.reasons if base else (), base.flags if base else (),
-                base.targeting.stratum if base else "", opinions if judged else (),
-                () if found.blind else tuple(one for one in decisions if one.version < version),
-                opening.notes(connection, context, found),
-                () if found.blind else context.index.alike(connection, certificate),
-                deciding.draft_of(connection, who, found), found.banner,
-                claims.seconds(found.row, context.clock(), beat_s=self.beat_s),
-            )  # fmt: skip
-
-        return context.read(told)
+        return sheet.task(self.context, who, claim_id)
 
     def keep(self, who: Coder, claim_id: str, draft: Draft) -> None:
         """Keep what was typed: it comes back with the task, after a crash too.
@@ -347,30 +229,31 @@ class Desk:
         Raises:
             ClaimLost: the certificate is in other hands.
         """
-        deciding.keep(self.context, who, claim_id, draft)
+        typed.keep(self.context, who, claim_id, draft)
 
     def check(self, who: Coder, claim_id: str, draft: Draft) -> Checked:
         """What a draft would meet; nothing is written. Raises as `task` does."""
         return deciding.ready(self.context, who, claim_id, draft).checked
 
-    def decide(self, who: Coder, claim_id: str, draft: Draft) -> Decided:
+    def decide(self, who: Coder, claim_id: str, draft: Draft, trail: Trail = NO_TRAIL) -> Decided:
         """Write a decision with the row that sends it, in one transaction; the claim ends.
 
-        Asked for again with the same codes, it gives the decision that was written.
+        Asked for again with the same codes, it gives the decision that was written; its row of the access log is written
+        with it, once.
 
         Raises:
             Invalid: the draft is no coding of the certificate.
             ReasonMissing: the proposal is changed, and no reason is given.
             Unconfirmed: the draft breaks edits that are not confirmed.
-            Superseded: a newer version came; the draft is kept. With `keep_old` the decision is written all the same, for
+            Superseded: a newer version came; what was typed is kept. With `keep_old` the decision is written all the same, for
                 the version that was shown, and the new one stays open.
             ClaimLost: the certificate is in other hands.
             AlreadyDecided: the claim has led to another decision.
             NoTask, NotAllowed: the task waits for something else by now.
         """
-        return deciding.decide(self.context, who, claim_id, draft)
+        return deciding.decide(self.context, who, claim_id, draft, trail)
 
-    def undo(self, who: Coder, decision_id: str, why: str) -> Undone:
+    def undo(self, who: Coder, decision_id: str, why: str, trail: Trail = NO_TRAIL) -> Undone:
         """Take a decision back by an event of its own; its codes come back as the author's draft.
 
         Raises:
@@ -380,7 +263,7 @@ class Desk:
             StandsOn: a later decision or a newer version stands on it.
             Held: somebody works on the certificate.
         """
-        return deciding.undo(self.context, who, decision_id, why)
+        return undoing.undo(self.context, who, decision_id, why, trail)
 
     def ask_second(self, who: Coder, certificate_id: str, why: str, note: str = "") -> None:
         """Ask for a second opinion on a first coding that stands, by its author or a senior.
@@ -390,30 +273,7 @@ class Desk:
             NotAllowed: by the author or a senior only.
             NoTask: no first coding stands, or somebody was asked already.
         """
-        self.context.offered("seconds", why)
-        found = self.context.read(lambda connection: store.case(connection, certificate_id))
-        if found.manual is None:
-            raise NoTask("there is no such task")
-        sealed = self._sealed(note, certificate_id, found.manual.version)
-
-        def asked(connection: Connection) -> None:
-            task = store.lock(connection, certificate_id)
-            if task is None or task.stage != Stage.DONE or task.second_by is not None or task.first_by is None:
-                raise NoTask("there is no first coding to be held against a second")
-            if not who.senior and task.first_by != who.pseudonym:
-                raise NotAllowed("its author or a senior asks for a second opinion")
-            connection.execute(
-                ACTS.insert().values(
-                    certificate_id=certificate_id, version=task.version, act=Act.SECOND.value, who=who.pseudonym,
-                    why=why, note=sealed, at=self.context.clock(), holds=True,
-                )
-            )  # fmt: skip
-            store.refresh(connection, [certificate_id])
-            now = connection.execute(sa.select(TASKS.c.stage).where(TASKS.c.certificate_id == certificate_id)).scalar()
-            if now != Stage.SECOND:
-                raise NoTask("it was judged already")
-
-        self.context.write(asked)
+        acts.ask_second(self.context, who, certificate_id, why, note)
 
     def recent(self, who: Coder, limit: int = 20) -> tuple[Past, ...]:
         """A person's own decisions, the newest first."""

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from stream.coding import DecisionKind
 from stream.desk import claims, store
-from stream.desk.deciding import undoable
 from stream.desk.life import KINDS, Stage, standing
 from stream.desk.records import correction_of
 from stream.desk.tables import DECISIONS, OUTBOX, Found
+from stream.desk.undoing import undoable
 from stream.desk.values import Coder, Past
 
 _MOST = 200

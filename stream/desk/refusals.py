@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stream.errors import CausaError
+from stream.errors import Refused
 
 if TYPE_CHECKING:
     from stream.desk.drafts import Fault
     from stream.desk.values import Banner
     from stream.targeting.edits import Edit
-
-
-class Refused(CausaError):
-    """The desk does not do what was asked; nothing was changed, and nothing that was typed is lost."""
-
-    code = "REFUSED"
 
 
 class NoTask(Refused):

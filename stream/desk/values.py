@@ -328,9 +328,17 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """An undo that was written: its own id, and the certificate in the hands of who undid, where he may code it."""
+    """An undo that was written.
+
+    Attributes:
+        decision_id: its own.
+        certificate_id, version: what was undone a decision on.
+        claim: the certificate in the hands of who undid, where he may code it.
+    """
 
     decision_id: str
+    certificate_id: str
+    version: int
     claim: Claim | None
 
 

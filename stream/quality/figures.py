@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from stream import metrics
-from stream.nomenclature.agreement import LEVELS
+from stream.nomenclature.agreement import LEVELS, Level
 from stream.quality.counts import Corrected, Counts
 from stream.quality.estimate import (
     ALL,
@@ -19,6 +19,7 @@ from stream.quality.estimate import (
     Verdict,
     promises,
 )
+from stream.quality.kappa import Kappa, of_cases
 from stream.quality.ledger import Ledger
 from stream.quality.rates import MODALITIES, Rates
 from stream.targeting.policy import Rules
@@ -37,6 +38,7 @@ class Figures:
         promises: by stratum, in the policy's order.
         counts: deaths by category of the shortlist, corrected by the audit.
         rates: who codes what, delays, queue, weeks.
+        coders: agreement of second opinions with first codings, by level; the topics do not tell which were drawn.
         unread: records that could not be read.
     """
 
@@ -46,6 +48,7 @@ class Figures:
     promises: list[Promised]
     counts: list[Corrected]
     rates: Rates
+    coders: dict[Level, Kappa]
     unread: int = 0
 
     @property
@@ -73,6 +76,7 @@ class Figures:
             "audit": {"drawn": self.audit.drawn.total(), "decided": self.audit.decided.total(),
                       "awaited": self.audit.awaited, "agreement": agreement, "by": by},
             "promises": {one.stratum: one.record() for one in self.promises},
+            "coders": {level: one.record() for level, one in self.coders.items()},
             "counts": {one.category: one.record() for one in self.counts},
             "rates": self.rates.record(),
         }  # fmt: skip
@@ -91,7 +95,7 @@ def measure(ledger: Ledger, rules: Rules, now: datetime) -> Figures:
         for tally in (audit, counts, rates):
             tally.add(case)
     corrected = counts.corrected(audit)
-    return Figures(now, rules.version, audit, promises(audit, rules), corrected, rates, ledger.unread)
+    return Figures(now, rules.version, audit, promises(audit, rules), corrected, rates, of_cases(ledger), ledger.unread)
 
 
 def publish(figures: Figures) -> None:

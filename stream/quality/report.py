@@ -46,7 +46,7 @@ def page(figures: Figures, record: Mapping[str, Any], source: str) -> str:
         "weeks": plots.weeks(rates.weeks),
     }
     return environment.get_template("report.html.j2").render(
-        record=record, source=source, headline=headline(figures), notes=notes(figures), plots=drawn, titles=titles,
+        record=record, figures=figures, source=source, headline=headline(figures), notes=notes(figures), plots=drawn, titles=titles,
         labels=labels, levels=LEVEL_NAMES, groups=GROUP_NAMES, modalities=MODALITIES, promises=figures.promises,
         counts=figures.counts, agreement=figures.agreement(), by=_groups(audit), no_code=NO_CODE,
     )  # fmt: skip

@@ -146,7 +146,7 @@ async def history(
         if one.value.get("scope") in {*strata, "*"} and one.record.timestamp <= until and strata
     ]  # fmt: skip
     found.events = ordered(seen)
-    found.undecoded = sum("error" in one.value and one.subject != "dead-letters" for one in found.events)
+    found.undecoded = sum(_undecoded(one) and one.subject != "dead-letters" for one in found.events)
     return found
 
 
@@ -243,10 +243,15 @@ def _sorting(one: Happened) -> tuple[int, int, int]:
     return one.record.timestamp, _RANK[one.subject], one.record.offset
 
 
+def _undecoded(one: Happened) -> bool:
+    """Whether a record did not decode: letters and repairs that did have an error too, that of the letter."""
+    return "error" in one.value and "detail" not in one.value and "letter" not in one.value
+
+
 def told(one: Happened) -> str:
     """An event in one line: codes, versions, decisions, who; no text of a certificate."""
     describe = _TOLD.get(one.subject)
-    if "error" in one.value and one.subject != "dead-letters":
+    if _undecoded(one):
         return f"does not decode: {one.value['error']}"
     return describe(one.value, one.record) if describe else ""
 

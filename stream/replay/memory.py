@@ -31,6 +31,7 @@ class MemoryBroker:
         self.now = 1_767_225_600_000
         self.epochs: dict[str, int] = {}
         self._partitions = partitions
+        self._first: dict[Place, int] = {}
 
     def write(
         self,
@@ -51,6 +52,10 @@ class MemoryBroker:
         self.now += 1
         return record
 
+    def cut(self, topic: str, records: int) -> None:
+        """Retention takes the first records of each partition of a topic."""
+        self._first |= {place: min(records, len(log)) for place, log in self.logs.items() if place[0] == topic}
+
     def all(self, topic: str) -> list[Record]:
         """Records of a topic, partition after partition."""
         return [record for (name, _), log in sorted(self.logs.items()) if name == topic for record in log]
@@ -61,7 +66,11 @@ class MemoryBroker:
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         """See `Broker.bounds`."""
-        found = {partition: (0, len(log)) for (name, partition), log in sorted(self.logs.items()) if name == topic}
+        found = {
+            partition: (self._first.get((name, partition), 0), len(log))
+            for (name, partition), log in sorted(self.logs.items())
+            if name == topic
+        }
         if not found:
             raise InvalidSettings(f"there is no topic {topic}")
         return found
@@ -78,7 +87,7 @@ class MemoryBroker:
         self, topic: str, partition: int, start: int, end: int, at_once: int = AT_ONCE
     ) -> AsyncGenerator[list[Record]]:
         """See `Broker.read`."""
-        for begin in range(start, end, at_once):
+        for begin in range(max(start, self._first.get((topic, partition), 0)), end, at_once):
             await asyncio.sleep(0)
             if found := self.logs[topic, partition][begin : min(begin + at_once, end)]:
                 yield found

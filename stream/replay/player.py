@@ -2,13 +2,12 @@
 
 The position in the source, and the counts so far, are committed with the results that they stand for. A process that dies
 leaves all of a batch or nothing of it; the next one begins behind it. A write whose end is not known is looked up before
-anything goes on.
+anything goes on. A position that Kafka has forgotten is told by the results (`recovering`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -25,43 +24,19 @@ from stream.replay.broker import Broker, Position, Record, Transactions, Written
 from stream.replay.feed import Chosen, Feed
 from stream.replay.other import refused
 from stream.replay.recode import wanted
+from stream.replay.recovering import recovered
 from stream.replay.run import Run
+from stream.replay.tally import SOURCE_HEADER, Tally
 from stream.replay.voice import Voice
 from stream.sealing import Keyring
 from stream.wire import Wire
 from stream.worker.stages import Rarely
 
-SOURCE_HEADER = "causa-source"
 RUN_HEADER = "causa-run"
 PRIORITY_HEADER = "causa-priority"
 RETRY_S = 1.0
 
 log = structlog.get_logger("causa.replay")
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Records of a partition so far: read, passed over, written, dead. ``read = skipped + written + dead``."""
-
-    read: int = 0
-    skipped: int = 0
-    written: int = 0
-    dead: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.read + other.read, self.skipped + other.skipped, self.written + other.written, self.dead + other.dead
-        )
-
-    @property
-    def note(self) -> str:
-        """As it is committed beside the offset."""
-        return json.dumps([self.read, self.skipped, self.written, self.dead])
-
-    @classmethod
-    def of(cls, note: str) -> Tally:
-        """Tally of a note."""
-        return cls(*json.loads(note)) if note else cls()
 
 
 @dataclass
@@ -148,11 +123,14 @@ class Player:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._partition(p, opened[p])) for p in sorted(self._bounds)]
+            done = all(task.result() for task in tasks)
+            if done:
+                await self._kept(opened)
+            return done
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
             await asyncio.gather(*(one.close() for one in opened.values()), return_exceptions=True)
-        return all(task.result() for task in tasks)
 
     def _transactions(self, partition: int) -> Transactions:
         return self._broker.transactions(f"{self._run.group}-{partition}", self._run.group, (self._topic, partition))
@@ -162,6 +140,8 @@ class Player:
         while True:
             try:
                 position = await transactions.begin()
+                if position is None:
+                    position = await recovered(self._broker, self._run, self._topic, partition, self._bounds)
                 tally = Tally.of(position.note) if position else Tally()
                 self.progress.tallies[partition] = tally
                 if fresh:
@@ -197,6 +177,17 @@ class Player:
             return False
         await transactions.commit([], Position(end, self.progress.tallies[partition].note))
         return True
+
+    async def _kept(self, opened: Mapping[int, Transactions]) -> None:
+        """Commit positions once more that Kafka has forgotten while other partitions took their days."""
+        for partition, transactions in opened.items():
+            end = Position(self._bounds[partition][1], self.progress.tallies[partition].note)
+            while await self._broker.position(self._run.group, self._topic, partition) is None:
+                try:
+                    await transactions.commit([], end)
+                except BrokerUnavailable:  # it may be there all the same: looked up
+                    await asyncio.sleep(self._retry_s)
+                    await transactions.begin()
 
     async def _wait(self, number: int) -> None:
         """For our turn under the rate; a stop ends the wait."""

@@ -15,11 +15,13 @@ from stream.certificate import Certificate, read_certificate, utc_now
 from stream.coding import Automation, CodedCertificate, Origin, coded_record, read_coded, task_record
 from stream.errors import BrokerUnavailable, InputError
 from stream.replay.broker import Broker, Position, Record, Written
-from stream.replay.player import PRIORITY_HEADER, RUN_HEADER, SOURCE_HEADER
+from stream.replay.player import PRIORITY_HEADER, RUN_HEADER
 from stream.replay.recode import PUBLISHED, Fate, Results, fate, published, task, wanted
-from stream.replay.recorded import Entry, Recorded, keys, recorded
+from stream.replay.recorded import Entry, Recorded, coded_records, keys
+from stream.replay.recovering import source_of
 from stream.replay.run import Run
 from stream.replay.shell import Desk
+from stream.replay.tally import SOURCE_HEADER
 from stream.sealing import Keyring
 from stream.targeting.target import priority
 
@@ -62,7 +64,7 @@ class Publisher:
 
     async def foreseen(self) -> tuple[Counter[Fate], Results]:
         """What would become of the results now, and their digest; nothing is written."""
-        known = await self._recorded()
+        known, _ = await self._recorded()
         counts: Counter[Fate] = Counter()
         results = Results()
         held = await self._desk.broker.bounds(self._desk.topics["certificates"])
@@ -100,9 +102,11 @@ class Publisher:
                 while True:
                     try:
                         position = await transactions.begin()
-                        counts = _counts(position)
                         # Only now: what a process before us was about to commit is there, or never will be.
-                        known = await self._recorded()
+                        known, there = await self._recorded()
+                        if position is None and there.get(partition):
+                            position = await self._recovered(partition, start, there[partition])
+                        counts = _counts(position)
                         begin = max(start, position.offset) if position else start
                         async with aclosing(broker.read(run.results, partition, begin, end, AT_ONCE)) as batches:
                             async for batch in batches:
@@ -118,11 +122,31 @@ class Publisher:
             total += counts
         return total
 
-    async def _recorded(self) -> Recorded:
-        topics = self._desk.topics
-        bounds = await self._desk.broker.bounds(topics["coded"])
-        ids = await keys(self._desk.broker, self._run.results)
-        return await recorded(self._desk.broker, self._desk.wire, topics["coded"], topics["certificates"], bounds, ids)
+    async def _recorded(self) -> tuple[Recorded, dict[int, dict[int, Fate]]]:
+        """What is recorded of the run's certificates; and its own results among that, by partition and offset."""
+        topics, broker, run = self._desk.topics, self._desk.broker, self._run
+        bounds, results = await broker.bounds(topics["coded"]), await broker.bounds(run.results)
+        ids = await keys(broker, run.results)
+        known, there = Recorded(topics["certificates"]), dict[int, dict[int, Fate]]()
+        async with aclosing(coded_records(broker, self._desk.wire, topics["coded"], bounds, only=ids)) as records:
+            async for record, coded in records:
+                known.add(coded, record.origin)
+                if record.header(RUN_HEADER) == run.name and (of := source_of(record, run.results, results)):
+                    there.setdefault(of[0], {})[of[1]] = Fate.REVISED if coded.revision else Fate.NEW
+        return known, there
+
+    async def _recovered(self, partition: int, start: int, there: Mapping[int, Fate]) -> Position:
+        """How far publishing a partition is, where Kafka has forgotten it: behind the last of its results that is there.
+
+        What is not there before that was left alone for reasons that may hold no more; it stays so.
+        """
+        last, read = max(there), 0
+        async with aclosing(self._desk.broker.read(self._run.results, partition, start, last + 1)) as batches:
+            async for batch in batches:
+                read += len(batch)
+        counts = Counter(there.values())
+        counts[Fate.PASSED] = read - counts.total()
+        return Position(last + 1, _note(counts))
 
     def _fate(self, record: Record, known: Recorded) -> tuple[CodedCertificate, Entry | None, Fate]:
         coded = read_coded(self._desk.wire.decode("coded", record.value))

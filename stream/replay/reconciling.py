@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from stream.replay.broker import Broker, Record
-from stream.replay.player import SOURCE_HEADER, Tally
+from stream.replay.broker import Broker
+from stream.replay.recovering import source_of
 from stream.replay.run import Run
+from stream.replay.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,13 @@ async def reconcile(
                 async for batch in batches:
                     for record in batch:
                         numbers[name] += 1
-                        mark = _mark(record, topic, bounds)
-                        if mark is None:
+                        of = source_of(record, topic, bounds)
+                        if of is None:
                             strangers += 1
                             continue
-                        twice += seen[mark[0]][mark[1]]
-                        seen[mark[0]][mark[1]] = 1
+                        number = of[1] - bounds[of[0]][0]
+                        twice += seen[of[0]][number]
+                        seen[of[0]][number] = 1
     source: int | None = 0
     held = await broker.bounds(topic)
     for partition, (start, end) in bounds.items():
@@ -85,13 +87,3 @@ async def reconcile(
             async for batch in batches:
                 source = (source or 0) + len(batch)
     return Reconciled(tally, planned, source, numbers["results"], numbers["dead"], twice, strangers)
-
-
-def _mark(record: Record, topic: str, bounds: Mapping[int, tuple[int, int]]) -> tuple[int, int] | None:
-    """Partition of a result's source, and its number in the range."""
-    name, _, rest = record.header(SOURCE_HEADER).rpartition("/")
-    name, _, partition = name.rpartition("/")
-    if name != topic or not rest.isdigit() or not partition.isdigit() or int(partition) not in bounds:
-        return None
-    start, end = bounds[int(partition)]
-    return (int(partition), int(rest) - start) if start <= int(rest) < end else None

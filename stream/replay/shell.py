@@ -17,6 +17,7 @@ from stream.registry import open_registry
 from stream.replay import other
 from stream.replay.broker import Broker
 from stream.replay.feed import CertificateFeed, Choices, Chosen, Feed, LetterFeed, choices
+from stream.replay.looking import Looking
 from stream.replay.manifest import Act, Manifest, last
 from stream.replay.plan import SAMPLE, Plan, Range, bounds_of, counted
 from stream.replay.player import Player
@@ -27,7 +28,7 @@ from stream.replay.selection import SOURCES, Selection
 from stream.replay.versions import Speaking, Trusting
 from stream.replay.voice import TritonVoice, Voice
 from stream.sealing import Keyring
-from stream.sealing.vault import Vault, open_vault
+from stream.sealing.vault import Vault, open_store, open_vault
 from stream.settings import Settings
 from stream.targeting import policy
 from stream.wire import Wire
@@ -62,10 +63,22 @@ class Desk:
         return Keyring(self.settings.sealing)
 
 
-def desk_of(settings: Settings, broker: Broker) -> Desk:
-    """What the settings give. Raises InvalidSettings or InvalidData where they cannot."""
+def desk_of(settings: Settings, broker: Broker, *, looking: bool = False) -> Desk:
+    """What the settings give.
+
+    Args:
+        settings: with the shell's own login.
+        broker: Kafka.
+        looking: only to look: no key is made in the key store.
+
+    Raises:
+        InvalidSettings, InvalidData: they cannot.
+    """
     topics = subject_topics(settings)
-    return Desk(settings, broker, Wire(open_registry(settings.registry, topics)), topics, open_vault(settings))
+    vault = open_vault(settings)
+    if vault is not None and looking:
+        vault = Vault(settings.sealing, Looking(open_store(settings)))
+    return Desk(settings, broker, Wire(open_registry(settings.registry, topics)), topics, vault)
 
 
 async def trust_now(settings: Settings, bootstrap: str, wire: Wire) -> dict[str, Automation]:
@@ -254,7 +267,8 @@ async def begin(desk: Desk, run: Run, plan: Plan, who: str) -> None:
                 raise InvalidSettings(f"the name {run.name} was used before", hint="another name")
     await desk.broker.create(run.declared(len(await desk.broker.bounds(desk.topics["coded"]))))
     known = await Manifest(desk.broker, run).write(Act.PLANNED, who, {"plan": plan.record()}, once=True)
-    if Plan.read(known.body["plan"]) != plan:
+    # As it is written down: the cache, which changes no answer, is no part of it.
+    if Plan.read(known.body["plan"]) != Plan.read(plan.record()):
         raise InvalidSettings(
             f"run {run.name} was begun meanwhile, otherwise", hint="another name, or the same command"
         )

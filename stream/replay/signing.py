@@ -7,6 +7,7 @@ is PEM too, or its 32 bytes in base64 as the file of people holds them.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from stream.errors import InvalidData, InvalidSettings
 
 ROLES = ("propose", "approve", "text")
+DECIDING = frozenset(ROLES[:2])
+"""Roles of those whom a recode takes."""
 _COLUMNS = ("name", "roles", "key")
 
 
@@ -153,3 +156,18 @@ def people(path: Path | None) -> dict[str, Person]:
             raise InvalidData(f"{where}: the name or the key stands twice")
         found[name] = Person(name, frozenset(roles.split()), key)
     return found
+
+
+def deciding(known: Mapping[str, Person]) -> list[dict[str, str]]:
+    """Who may propose or approve, by name, as manifests keep it: whoever may only read text is none of them."""
+    return [
+        {"name": one.name, "roles": " ".join(sorted(one.roles & DECIDING)), "key": told(one.key)}
+        for one in sorted(known.values(), key=lambda one: one.name)
+        if one.roles & DECIDING
+    ]
+
+
+def digest_of(known: Mapping[str, Person]) -> str:
+    """Hexadecimal SHA-256 of `deciding`: a proposal and its approval are of one list, and of no other."""
+    value = json.dumps(deciding(known), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(value.encode()).hexdigest()

@@ -4,8 +4,8 @@ A row that is changed, taken out or put in breaks the chain. Who may write the w
 anew, or cut off its end: that is found by comparing with a head that was exported, best signed, and kept elsewhere.
 
 The chain holds in the order of `number`, which has no gaps: a head (number and hash of the last row) is a row of its own,
-locked by whoever writes. PostgreSQL takes the lock before the transaction sees anything, so `writing` is the place where
-a service's own changes and their row go in together.
+locked by whoever writes. PostgreSQL takes the lock before the transaction sees anything, so `writing` (or `lock`, first in a
+transaction of the service's own) is the place where a service's own changes and their row go in together.
 """
 
 from __future__ import annotations
@@ -129,8 +129,19 @@ class AccessLog:
             DatabaseUnavailable: the server is away.
         """
         with writing(self._engine) as connection:
-            _lock(connection)
+            self.lock(connection)
             yield connection
+
+    def lock(self, connection: Connection) -> None:
+        """Hold the chain's end in a service's own transaction, before it has looked at anything; then `write` in it.
+
+        Raises:
+            ValueError: a transaction of another database: what is done and its row would not be one.
+            DatabaseUnavailable: the server is away, or another held the end too long.
+        """
+        if connection.engine.url != self._engine.url:
+            raise ValueError("a transaction of another database than the access log's")
+        _lock(connection)
 
     def write(self, connection: Connection, event: Event) -> Entry:
         """Append a row in a transaction that writes.

@@ -9,10 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from stream.errors import InvalidSettings
+from stream.errors import InvalidSettings, WeakPassword
 from stream.web.attempts import Attempt
 from stream.web.login import set_session
-from stream.web.passwords import WeakPassword
 from stream.web.requests import accessed, form_of, redirect, refuse, render, require, user_of
 from stream.web.users import Origin
 from stream.web.visit import front_of, visit_of

@@ -22,7 +22,7 @@ import httpx
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 
-from stream.errors import InfrastructureError, InvalidSettings
+from stream.errors import InvalidSettings, ProviderUnavailable
 from stream.services import Oidc
 from stream.web.sessions import token
 from stream.web.users import Role
@@ -35,12 +35,6 @@ _KEYS_S = 300.0
 """Keys are asked for anew after so long, or sooner where a token names one that we lack."""
 _AGAIN_S = 10.0
 _ANSWER_BYTES = 1_048_576
-
-
-class ProviderUnavailable(InfrastructureError):
-    """The OpenID provider does not answer, or answers with nonsense."""
-
-    code = "PROVIDER_UNAVAILABLE"
 
 
 class Refused(Exception):

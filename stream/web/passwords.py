@@ -10,31 +10,12 @@ from importlib.resources import files
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from stream.errors import InvalidSettings
+from stream.errors import WeakPassword
 
 LONGEST = 128
 _FEWEST_KINDS = 5
 # RFC 9106, second recommended: 64 MiB, three passes, four lanes.
 _HASHER = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4)
-
-
-class WeakPassword(InvalidSettings):
-    """A password that is not taken; `reason` is the key of a text: short, long, common, simple, personal."""
-
-    code = "WEAK_PASSWORD"
-
-    def __init__(self, reason: str, least: int) -> None:
-        told = {
-            "short": f"it has fewer than {least} characters",
-            "long": f"it has more than {LONGEST} characters",
-            "common": "it is among the passwords that everybody tries first",
-            "simple": "it repeats a few characters, or runs along the keyboard or the alphabet",
-            "personal": "it holds the login, the name or the name of this service",
-        }[reason]
-        super().__init__(
-            f"this password is not taken: {told}", hint="several words that have nothing to do with each other"
-        )
-        self.reason = reason
 
 
 def hashed(password: str) -> str:
@@ -83,7 +64,19 @@ def check(password: str, least: int, personal: tuple[str, ...] = ()) -> None:
     elif any(len(word) > 3 and word.casefold() in folded for word in personal):
         reason = "personal"
     if reason:
-        raise WeakPassword(reason, least)
+        raise _weak(reason, least)
+
+
+def _weak(reason: str, least: int) -> WeakPassword:
+    told = {
+        "short": f"it has fewer than {least} characters",
+        "long": f"it has more than {LONGEST} characters",
+        "common": "it is among the passwords that everybody tries first",
+        "simple": "it repeats a few characters, or runs along the keyboard or the alphabet",
+        "personal": "it holds the login, the name or the name of this service",
+    }[reason]
+    hint = "several words that have nothing to do with each other"
+    return WeakPassword(f"this password is not taken: {told}", hint=hint, reason=reason)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,13 +34,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callabl
     if request.param == "sqlite":
         settings = Database(url=f"sqlite:///{tmp_path}/desk.sqlite")
     else:
-        url = request.getfixturevalue("postgres")
-        name = f"desk_{uuid.uuid4().hex[:12]}"
-        whole = open_database(Database(url=url, password=SecretStr(PASSWORD)), tmp_path)
-        with whole.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        settings = Database(url=request.getfixturevalue("postgres"), password=SecretStr(PASSWORD))
+        # A database for each test would be some hundred files to make and to take away again.
+        whole = open_database(settings, tmp_path)
+        with whole.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+            connection.execute(sa.text("CREATE SCHEMA public"))
         whole.dispose()
-        settings = Database(url=url.rsplit("/", 1)[0] + f"/{name}", password=SecretStr(PASSWORD))
 
     def opened() -> Engine:
         made.append(open_database(settings, tmp_path))

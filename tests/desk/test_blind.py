@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from desk.office import ALL, ANNE, BRUNO, EVERY, SENIOR, Office, draft
 from stream.coding import DecisionKind, Route
-from stream.desk.figures import BLIND
 from stream.desk.life import Stage
 from stream.desk.records import correction_of
 from stream.desk.tables import DECISIONS, DRAFTS, MARKS, OLDER, TASKS
+from stream.desk.throughput import BLIND
 from stream.desk.values import Coder, Filters, Order
 
 SECRETS = (

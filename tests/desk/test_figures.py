@@ -10,7 +10,8 @@ import pytest
 
 from desk.office import ANNE, BRUNO, CHLOE, NOON, SENIOR, Office, certificate, draft, machine, none
 from stream.coding import Route
-from stream.desk.figures import BLIND, Supervision
+from stream.desk.figures import Supervision
+from stream.desk.throughput import BLIND
 from stream.desk.values import Coder
 from stream.quality.estimate import Verdict
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +81,20 @@ def history(office: Office) -> list[Record]:
     return [*office.topics, *made, *results]
 
 
+@cache
+def lives() -> tuple[list[Record], dict[str, list[tuple[Any, ...]]]]:
+    """A history, and the rows that it ends in."""
+    with tempfile.TemporaryDirectory() as folder:
+        office = Office(memory(), Path(folder))
+        return history(office), state(office.desk.engine)
+
+
 @given(data=st.data())
 @settings(max_examples=60 if LONG else 12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_the_topics_ends_the_same(data: st.DataObject, tmp_path: Path) -> None:
     """Records keep their order within a topic, come twice, and are cut into batches anywhere."""
-    office = Office(memory(), tmp_path)
-    history_ = history(office)
-    wanted = state(office.desk.engine)
-    queues = [list(topic) for topic in by_topic(history_)]
+    told, wanted = lives()
+    queues = [list(topic) for topic in by_topic(told)]
     mixed: list[Record] = []
     while any(queues):
         queue = data.draw(st.sampled_from([q for q in queues if q]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from desk.office import ALL, ANNE, BRUNO, EVERY, Office, certificate, draft, machine, none, task
 from stream.coding import CodedCertificate, CodedStatus, ManualTask, Route
 from stream.desk import deciding
+from stream.desk.drafts import Draft, DraftCode, DraftLine
 from stream.desk.life import Stage
 from stream.desk.refusals import Held, NoTask, StandsOn, Superseded
 from stream.desk.values import Change
@@ -44,6 +47,51 @@ def test_an_amendment_refuses_the_decision_and_keeps_the_draft(office: Office, f
     assert opened.draft.codes() == (("J18.9",),)
     done = office.desk.decide(ANNE, fresh.claim_id, draft("C25.9"))
     assert (done.version, done.stage, done.old) == (2, Stage.DONE, False)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_proposal_that_nobody_changed_is_no_draft(
+    office: Office, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """What the machine proposed for one version must not stand in the place of its proposal for the next."""
+    office.open("a")
+    claim = office.desk.take(ANNE, "a")
+    proposal = office.desk.task(ANNE, claim.claim_id).proposal
+    assert proposal is not None
+    untouched = Draft.of(proposal)
+    office.desk.keep(ANNE, claim.claim_id, draft("J18.9"))
+    if late:  # between the look at the draft and its writing
+        reason = deciding._reason
+
+        def slow(*given: object) -> str:
+            amended(office)
+            return reason(*given)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(deciding, "_reason", slow)
+    else:
+        amended(office)
+    with pytest.raises(Superseded):
+        office.desk.decide(ANNE, claim.claim_id, untouched)
+    assert office.desk.task(ANNE, claim.claim_id).draft is None, "what was typed before was put back"
+    fresh = office.desk.refresh(ANNE, claim.claim_id)
+    assert office.desk.task(ANNE, fresh.claim_id).draft is None
+
+
+def test_a_cause_or_a_place_that_was_chosen_is_kept(office: Office) -> None:
+    office.open("a", ("I21.9", "I10"))
+    claim = office.desk.take(ANNE, "a")
+    proposal = office.desk.task(ANNE, claim.claim_id).proposal
+    assert proposal is not None
+    untouched = Draft.of(proposal)
+    for typed in (
+        replace(untouched, underlying="I10"),
+        replace(untouched, part1=(replace(untouched.part1[0], codes=()), *untouched.part1[1:])),
+        replace(untouched, part1=(DraftLine((DraftCode("I21.9", 0, 3),)), *untouched.part1[1:])),
+    ):
+        office.desk.keep(ANNE, claim.claim_id, typed)
+        assert office.desk.task(ANNE, claim.claim_id).draft == typed
+    office.desk.keep(ANNE, claim.claim_id, untouched)
+    assert office.desk.task(ANNE, claim.claim_id).draft is None
 
 
 @pytest.mark.parametrize("how", ["refreshed", "given back before", "given back after"])

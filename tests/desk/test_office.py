@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from stream.coding import CodedCertificate, CodedStatus, Correction, DecisionKin
 from stream.desk import rebuild
 from stream.desk.life import KINDS, Stage, may
 from stream.desk.outbox import MemoryTopic, Sender
-from stream.desk.refusals import ClaimLost, NotAllowed, NoTask, Refused, Superseded
+from stream.desk.refusals import ClaimLost, NotAllowed, NoTask, StandsOn, Superseded
 from stream.desk.tables import CLAIMS, DECISIONS, OUTBOX, TASKS
+from stream.desk.undoing import undo_id
 from stream.desk.values import Claim, Coder, Decided, Opened, Renewed
-from stream.errors import BrokerUnavailable
+from stream.errors import BrokerUnavailable, Refused
 
 PEOPLE = [
     Coder("anne"),
@@ -182,11 +184,48 @@ class Life(RuleBasedStateMachine):
     def undo(self, data: st.DataObject, who: Coder, own: bool, desk: int) -> None:
         decision = data.draw(st.sampled_from(list(self.decided)[-3:]))
         who = self.claims[decision][0] if own else who
-        with contextlib.suppress(Refused):
+        above = decision in self._stood_on()
+        known = {row.decision_id for row in self._rows(DECISIONS)}
+        try:
             undone = self.offices[desk].desk.undo(who, decision, "SLIP")
+        except StandsOn:
+            assert above or undo_id(decision) in known, "nothing stands on it"
+        except Refused:
+            pass
+        else:
             event("undone")
+            assert not above or undone.decision_id in known, "something stands on it"
             if undone.claim is not None:
                 self._given(who, undone.claim)
+
+    @precondition(lambda self: len(self.decided) > 1)
+    @rule(data=st.data(), who=people, desk=which)
+    def undo_beneath(self, data: st.DataObject, who: Coder, desk: int) -> None:
+        standing = {row.decision_id for row in self._rows(DECISIONS) if row.stands}
+        found = [decision for decision in self._stood_on() if decision in standing]
+        if not found:
+            return
+        below = data.draw(st.sampled_from(found))
+        event("undone beneath what stands")
+        try:
+            self.offices[desk].desk.undo(who, below, "SLIP")
+        except (StandsOn, NotAllowed):
+            return
+        raise AssertionError("something stands on it")
+
+    def _stood_on(self) -> list[str]:
+        """Decisions on which something stands: a later decision on their version, or a newer version."""
+        rows = self._rows(DECISIONS)
+        latest: dict[tuple[str, int], datetime] = {}
+        for row in rows:
+            if row.stands:
+                key = (row.certificate_id, row.version)
+                latest[key] = max(latest.get(key, row.decided_at), row.decided_at)
+        return [
+            row.decision_id for row in sorted(rows, key=lambda row: row.decided_at)
+            if row.version < self.versions[row.certificate_id]
+            or row.decided_at < latest.get((row.certificate_id, row.version), row.decided_at)
+        ]  # fmt: skip
 
     @rule(who=people, name=names, desk=which)
     def ask_second(self, who: Coder, name: str, desk: int) -> None:
@@ -292,6 +331,20 @@ class Life(RuleBasedStateMachine):
         for name in NAMES:
             moments = [made.decided_at for made in self.topic.written if made.certificate_id == name]
             assert moments == sorted(set(moments)), "in order for each certificate"
+
+    @invariant()
+    def nothing_was_undone_beneath_what_stood(self) -> None:
+        """As the topic tells it to who reads it later, whatever the desk believed at the time."""
+        rows = self._rows(DECISIONS)
+        undone = {row.supersedes: row.decided_at for row in rows if row.kind == DecisionKind.UNDO}
+        for below in rows:
+            at = undone.get(below.decision_id)
+            for above in rows if at is not None else ():
+                if (
+                    (above.certificate_id, above.version) == (below.certificate_id, below.version)
+                    and above.kind != DecisionKind.UNDO and below.decided_at < above.decided_at < at
+                ):  # fmt: skip
+                    assert above.decision_id in undone and undone[above.decision_id] < at, "something stood on it"
 
     @invariant()
     def one_first_coding_stands_at_most(self) -> None:

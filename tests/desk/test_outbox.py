@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from shared import LONG
 from sqlalchemy import Engine
 
+from desk.deciding import ENDED
 from desk.office import ALL, ANNE, Clock, Office, draft, memory
 from stream.coding import DecisionKind
 from stream.database import open_database
@@ -146,16 +147,22 @@ def test_a_killed_desk_has_decided_all_or_nothing(tmp_path: Path) -> None:
     for name in names:
         office.open(name)
     told: list[str] = []
-    for kill in range(4):
-        with subprocess.Popen(
-            [sys.executable, str(HERE / "deciding.py"), url, str(tmp_path)], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE.parent.parent}"},
-        ) as child:  # fmt: skip
-            assert child.stdout is not None
-            told += [child.stdout.readline().strip() for _ in range(5 + 3 * kill)]
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "deciding.py"), url, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE.parent.parent}"},
+    ) as parent:  # fmt: skip
+        assert parent.stdin is not None and parent.stdout is not None
+        for kill in range(4):
+            parent.stdin.write("\n")
+            parent.stdin.flush()
+            child = int(parent.stdout.readline())
+            told += [parent.stdout.readline().strip() for _ in range(5 + 3 * kill)]
             time.sleep(0.003 * kill)
-            child.send_signal(signal.SIGKILL)
-            told += child.stdout.read().split()
+            os.kill(child, signal.SIGKILL)
+            while (line := parent.stdout.readline().strip()) != ENDED:
+                told.append(line)
+        parent.stdin.close()
     engine = office.desk.engine
     with engine.connect() as connection:
         made = connection.execute(sa.select(DECISIONS.c.decision_id, DECISIONS.c.certificate_id)).all()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
-from desk.office import ALL, ANNE, BRUNO, DORIS, EVERY, SENIOR, Office, draft
+from desk.office import ALL, ANNE, BRUNO, DORIS, EVERY, SENIOR, Office, draft, memory
 from stream.coding import CodedStatus, Correction, DecisionKind, Modality
 from stream.desk.life import Stage
 from stream.desk.records import correction_of
@@ -90,14 +88,14 @@ def test_asking_afterwards(office: Office) -> None:
         office.desk.ask_second(SENIOR, "a", "SAMPLE")
 
 
-def test_a_draw_asks_by_itself(database: Callable[[], Engine], tmp_path: Path) -> None:
-    office = Office(database(), tmp_path, second_share=0.5)
-    names = [f"c{number}" for number in range(40)]
+def test_a_draw_asks_by_itself(tmp_path: Path) -> None:
+    office = Office(memory(), tmp_path, second_share=0.5)
+    names = [f"c{number}" for number in range(16)]
     for name in names:
         office.open(name)
         decide(office, ANNE, "I21.9", name=name)
     drawn = office.ids(BRUNO)
-    assert 8 < len(drawn) < 32
+    assert 2 < len(drawn) < 14, "by the key of the tests, the same in every run"
     assert all(row.stage is Stage.SECOND for row in office.desk.queue(BRUNO, ALL, EVERY).rows)
 
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from stream.cli.ledgers import fold
 from stream.cli.main import app
-from stream.coding import CodedCertificate, Correction, Origin, Route, coded_json
+from stream.coding import CodedCertificate, Correction, DecisionKind, Origin, Route, coded_json
+from stream.nomenclature.agreement import LEVELS
 from stream.quality import report
 from stream.quality.figures import Figures, measure, publish
 from stream.quality.ledger import Ledger
@@ -32,10 +33,10 @@ VOID = {"meta", "path", "use", "br"}
 def office(wrong: int = 30) -> list[CodedCertificate | Correction]:
     records: list[CodedCertificate | Correction] = []
     for n in range(60):
-        records += [
-            coded(f"SECRET-{n}", audit=True, inclusion=1.0),
-            decision(f"SECRET-{n}", "C34.9" if n < wrong else "I21.9"),
-        ]
+        name, cause = f"SECRET-{n}", "C34.9" if n < wrong else "I21.9"
+        records += [coded(name, audit=True, inclusion=1.0), decision(name, cause)]
+        if n % 20 == 0:
+            records.append(decision(name, cause, kind=DecisionKind.SECOND, hours=25))
     return [*records, coded("SECRET-m", "J18.9", route=Route.MANUAL, flags=("UNCERTIFIED",))]
 
 
@@ -83,12 +84,14 @@ def test_the_page_is_whole_needs_no_network_and_names_no_certificate(figures: Fi
     assert len(found.drawings) == 6 and all(d["role"] == "img" and d["aria-label"] for d in found.drawings)
     assert len(set(found.ids)) == len(found.ids)
     assert "SECRET" not in text and "a &lt;file&gt;" in text
+    assert "Agreement of two coders" in text and "3 of 3" in text
     assert "BROKEN" in text and "The promise of stratum rest is broken." in text
 
 
 def test_the_page_of_an_office_without_audits_is_whole_too() -> None:
     figures = measure(ledger([coded("a", None, route=Route.MANUAL, received=None)]), RULES, T0)
-    assert Outline(report.page(figures, figures.record(), "x")).open == []
+    page = report.page(figures, figures.record(), "x")
+    assert Outline(page).open == [] and "two coders" not in page
 
 
 def test_the_record_is_json_without_ids(figures: Figures) -> None:
@@ -100,6 +103,9 @@ def test_the_record_is_json_without_ids(figures: Figures) -> None:
     assert record["audit"]["by"]["chapter"]["exact"]["IX"]["audited"] == 60
     assert record["counts"]["2.1.8"]["corrected"] == 30.0
     assert record["rates"]["queue"]["manual"] == 1
+    assert {level: (one["agree"], one["pairs"]) for level, one in record["coders"].items()} == dict.fromkeys(
+        LEVELS, (3, 3)
+    )
 
 
 def test_gauges_show_the_figures(figures: Figures) -> None:
@@ -149,7 +155,7 @@ def test_the_command_ends_with_the_verdict(tmp_path: Path, wrong: int, status: i
         file.write("no json\n\n[1]\n")
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == status, result.output
-    assert "agreement" in result.output and "SECRET" not in result.output
+    assert "agreement" in result.output and "two coders" in result.output and "SECRET" not in result.output
     record = json.loads((tmp_path / "report" / "report.json").read_text())
     assert record["unread"] == 2 and record["rates"]["certificates"] == 61
     assert re.search(r"<h1>Quality of coding", (tmp_path / "report" / "report.html").read_text())

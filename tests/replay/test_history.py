@@ -17,8 +17,9 @@ from stream.hiding import hidden, plain
 from stream.replay import export
 from stream.replay.broker import Record
 from stream.replay.history import Happened, history, ordered, told, within
+from stream.replay.letters import Mended
 from stream.replay.opening import opened
-from stream.replay.repairing import Mended, repair
+from stream.replay.repairing import repair
 
 
 async def eventful() -> tuple[World, str]:
@@ -70,7 +71,7 @@ class TestHistory:
             "by c7 (coder)",
             "coder memory-1",
             "BAD_FRAME",
-            "mender",
+            "(BAD_FRAME) mended by mender",
             "run one: planned by op",
             "* STRICT by an alarm",
         ):

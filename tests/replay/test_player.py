@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from shared import LONG
 
-from replay.world import NOW, OTHER_WORDS, RUN, World, voice
+from replay.world import ALL, NOW, OTHER_WORDS, RUN, World, voice
 from stream.coding import Automation, coded_record
 from stream.errors import InvalidSettings, Overtaken
 from stream.pipeline.record import Decision, Incoming
@@ -21,11 +21,12 @@ from stream.replay.feed import Feed
 from stream.replay.identity import same_versions
 from stream.replay.manifest import Act, Manifest, droppable, last
 from stream.replay.plan import Plan, Range, told
-from stream.replay.player import Tally
 from stream.replay.reconciling import Reconciled, reconcile
+from stream.replay.recovering import so_far
 from stream.replay.run import Run, names
 from stream.replay.selection import Selection, prefix, read_ids
 from stream.replay.shell import begin, measured, same_voice, settled
+from stream.replay.tally import Tally
 from stream.replay.versions import Speaking, Trusting, logged_in
 from stream.replay.voice import OwnVoice
 from stream.services import Login
@@ -237,6 +238,49 @@ class TestOnce:
         assert found.faults == []
         assert found.tally.read == 30
 
+    @pytest.mark.parametrize("source", ["certificates", "coded"])
+    async def test_a_run_that_rested_longer_than_kafka_keeps_offsets_goes_on(self, world: World, source: str) -> None:
+        certificates = await world.recorded(24)
+        world.broker.write("certificates", b"no frame", b"x")
+        chosen = Selection(ids=frozenset(c.certificate_id for c in certificates[::3]) | {"x"})
+        for number, selection in enumerate((ALL, chosen)):
+            run = Run(f"rest-{number}", "causa")
+            plan, feed = await world.plan(source, selection, run=run)
+            await begin(world.desk, run, plan, "op")
+            world.broker.faults = ["", "", "fenced"]
+            with pytest.raises(Overtaken):
+                await world.player(plan, feed, run=run).play()
+            before = await so_far(world.broker, run, plan.topic, plan.bounds)
+            assert 0 < before.written + before.dead < plan.selected
+            world.broker.positions.clear()
+            forgotten = await so_far(world.broker, run, plan.topic, plan.bounds)
+            assert (forgotten.written, forgotten.dead) == (before.written, before.dead)
+            found = await world.play(plan, feed, run=run)
+            assert (found.faults, found.tally.read) == ([], plan.records)
+            assert found.tally.written + found.tally.dead == plan.selected
+            # Once more, when all of it was done.
+            world.broker.positions.clear()
+            assert await world.play(plan, feed, run=run) == found
+
+    async def test_a_position_forgotten_while_other_partitions_take_their_days(self, world: World) -> None:
+        await world.recorded(12)
+        plan, feed = await world.plan()
+        await begin(world.desk, RUN, plan, "op")
+        playing = world.player(plan, feed, Forgetting(voice(), world))
+        assert await playing.play()
+        assert (await reconcile(world.broker, RUN, plan.topic, plan.bounds, plan.records)).faults == []
+
+    async def test_a_forgotten_position_over_a_source_that_was_cut_is_refused(self, world: World) -> None:
+        await world.recorded(12)
+        plan, feed = await world.plan()
+        await world.play(plan, feed)
+        there = len(world.broker.all(RUN.results))
+        world.broker.positions.clear()
+        world.broker.cut("certificates", 2)
+        with pytest.raises(InvalidSettings, match="known no more"):
+            await world.player(plan, feed).play()
+        assert len(world.broker.all(RUN.results)) == there
+
     async def test_what_does_not_add_up_is_told(self, world: World) -> None:
         await world.recorded()
         await world.replayed()
@@ -248,6 +292,17 @@ class TestOnce:
         assert found.twice == 1
         assert len(found.faults) == 2
         assert Reconciled(Tally(3, 0, 2, 0), 4, 5, 1, 0, 0, 2).faults
+
+
+class Forgetting(OwnVoice):
+    """A voice that takes its time: before each batch Kafka has forgotten all offsets."""
+
+    def __init__(self, inner: OwnVoice, world: World) -> None:
+        self._inner, self._world = inner, world
+
+    async def code(self, batch: Sequence[Incoming], levels: Sequence[Automation | None]) -> list[Decision]:
+        self._world.broker.positions.clear()
+        return await self._inner.code(batch, levels)
 
 
 class Dying(OwnVoice):
@@ -270,6 +325,7 @@ class TestRun:
         plan, _ = await world.plan()
         await begin(world.desk, RUN, plan, "op")
         await begin(world.desk, RUN, plan, "other")
+        await begin(world.desk, RUN, replace(plan, speaking=Speaking(cache=0)), "other")  # it changes no answer
         with pytest.raises(InvalidSettings, match="begun meanwhile"):
             await begin(world.desk, RUN, replace(plan, rate=5.0), "other")
         assert len(await Manifest(world.broker, RUN).read()) == 1

@@ -20,23 +20,11 @@ from stream.certificate import Status
 from stream.coding import Automation, CodedCertificate, Modality, Route, TaskState, coded_record, read_task, supersedes
 from stream.errors import InvalidData, InvalidSettings, Overtaken
 from stream.replay import signing
+from stream.replay.agreeing import Agreed, agreed, approved, own, proposed, same_people, signed, standing_proposal
 from stream.replay.manifest import Act, Event
 from stream.replay.outcome import outcome
 from stream.replay.publishing import Publisher, counted, progress
-from stream.replay.recode import (
-    PUBLISHED,
-    Agreed,
-    Fate,
-    Results,
-    agreed,
-    fate,
-    own,
-    proposed,
-    published,
-    signed,
-    standing_proposal,
-    wanted,
-)
+from stream.replay.recode import PUBLISHED, Fate, Results, fate, published, wanted
 from stream.replay.recorded import Entry
 from stream.replay.signing import Person
 
@@ -44,6 +32,7 @@ KEYS = {name: Ed25519PrivateKey.generate() for name in ("anne", "bea", "eve")}
 PEOPLE = {
     name: Person(name, frozenset(["propose", "approve"]), KEYS[name].public_key()) for name in ("anne", "bea")
 }  # fmt: skip
+LISTED = signing.digest_of(PEOPLE)
 
 
 def publisher(world: World, now: Mapping[str, Automation] | None = None, *, everything: bool = False) -> Publisher:
@@ -172,6 +161,34 @@ class TestPublishing:
         total = await publisher(world).publish()
         assert await counted(world.desk, RUN) == (sum(total[one] for one in PUBLISHED), 0)
 
+    async def test_what_kafka_has_forgotten_the_results_tell(self) -> None:
+        """A publishing that rested for longer than offsets are kept goes on, and does not begin anew."""
+        world = await other()
+        results = {c.certificate_id: c for c in world.coded(RUN.results)}
+        alike = (world.broker.logs[RUN.results, 0][2].key or b"").decode()
+
+        def revised(revision: int, **changes: object) -> None:
+            made = replace(results[alike], revision=revision, **changes)  # type: ignore[arg-type]
+            world.broker.write("coded", world.desk.wire.encode("coded", coded_record(made)), alike.encode())
+
+        revised(1)
+        foreseen, digested = await publisher(world).foreseen()
+        published = sum(foreseen[one] for one in PUBLISHED)
+        assert foreseen[Fate.SAME] > 0
+        world.broker.faults = ["", "", "fenced"]  # one partition to its end, none of the other
+        with pytest.raises(Overtaken):
+            await publisher(world).publish()
+        assert 0 < (await counted(world.desk, RUN))[0] < published
+        # A later recode changes one that was alike and left alone: the older result must not come over it now.
+        revised(2, underlying=replace(results[alike].underlying, code="R99"))
+        for _ in range(2):
+            world.broker.positions.clear()
+            total = await publisher(world).publish()
+            assert (total.total(), sum(total[one] for one in PUBLISHED)) == (digested.records, published)
+            assert await counted(world.desk, RUN) == (published, 0)
+        assert total[Fate.PASSED] > 0
+        assert standing(world)[alike].underlying.code == "R99"
+
     async def test_amended_and_withdrawn_meanwhile(self) -> None:
         world = await other(6)
         first, second = world.coded()[:2]
@@ -185,20 +202,21 @@ class TestPublishing:
 
 
 class TestAgreement:
-    def statement(self, who: str = "anne", digest: str = "a") -> dict[str, object]:
+    def statement(self, who: str = "anne", digest: str = "a", people: str = LISTED) -> dict[str, object]:
         results = Results()
         results.add(0, 0, digest.encode())
-        return proposed("one", results, "report", Counter({Fate.REVISED: 3}), who, NOW, everything=False)
+        counts = Counter({Fate.REVISED: 3})
+        return proposed("one", results, "report", counts, who, NOW, people=people, everything=False)
 
     def events(self, *entries: tuple[Act, str, Mapping[str, object]]) -> list[Event]:
         return [
             Event(act, who, NOW, signed(statement, KEYS[who]), n) for n, (act, who, statement) in enumerate(entries)
         ]
 
-    def approval(self, events: list[Event], who: str) -> dict[str, object]:
+    def approval(self, events: list[Event], who: str, people: str = LISTED) -> dict[str, object]:
         found = standing_proposal(events, PEOPLE)
         assert found is not None
-        return {"act": "approve", "run": "one", "proposal": found[1], "who": who, "at": NOW.isoformat()}
+        return approved("one", found[1], who, NOW, people=people)
 
     def test_two_people_two_keys(self) -> None:
         events = self.events((Act.PROPOSED, "anne", self.statement()))
@@ -222,6 +240,31 @@ class TestAgreement:
         events += self.events((Act.APPROVED, "bea", self.approval(events, "bea")))
         later = events + self.events((Act.PROPOSED, "anne", self.statement(digest="b")))
         assert agreed(later, PEOPLE) is None
+
+    def test_an_approval_is_of_one_list_of_people(self) -> None:
+        """Whoever is put on the list to approve, and taken off again, has approved nothing."""
+        wider = {**PEOPLE, "eve": Person("eve", frozenset(["approve"]), KEYS["eve"].public_key())}
+        events = self.events((Act.PROPOSED, "anne", self.statement()))
+        put_on = events + self.events((Act.APPROVED, "eve", self.approval(events, "eve", signing.digest_of(wider))))
+        assert agreed(put_on, wider) is None
+        assert agreed(put_on, PEOPLE) is None
+        events += self.events((Act.APPROVED, "bea", self.approval(events, "bea")))
+        assert agreed(events, PEOPLE) is not None
+        assert agreed(events, wider) is None
+        same_people(self.statement(), PEOPLE)
+        with pytest.raises(InvalidSettings, match="not what it was when anne proposed"):
+            same_people(self.statement(), wider)
+        # Who may only read text is none of those who decide; another order, or another key, is.
+        reader = Person("carl", frozenset(["text"]), KEYS["eve"].public_key())
+        assert signing.digest_of({**PEOPLE, "carl": reader}) == LISTED
+        assert signing.digest_of(dict(reversed(PEOPLE.items()))) == LISTED
+        assert signing.digest_of({**PEOPLE, "bea": replace(PEOPLE["bea"], key=KEYS["eve"].public_key())}) != LISTED
+
+    def test_a_statement_is_taken_for_what_it_says_that_it_is(self) -> None:
+        events = self.events((Act.PROPOSED, "anne", self.statement()))
+        swapped = self.events((Act.PROPOSED, "bea", self.approval(events, "bea")))
+        assert standing_proposal(swapped, PEOPLE) is None
+        assert agreed(events + self.events((Act.APPROVED, "bea", self.statement("bea"))), PEOPLE) is None
 
     def test_who_signs_is_who_they_say(self) -> None:
         assert own("anne", KEYS["anne"], PEOPLE, "propose").name == "anne"

@@ -17,8 +17,10 @@ from replay.world import NOW, World
 from stream.certificate import Certificate, certificate_json, certificate_record
 from stream.cli import repair as command
 from stream.cli.trace import desk_log
-from stream.errors import Overtaken
-from stream.replay.repairing import TOPIC, Mended, exported, letters, planned, read, repair
+from stream.errors import InvalidSettings, Overtaken
+from stream.replay import signing
+from stream.replay.letters import TOPIC, Mended, exported, letters, read
+from stream.replay.repairing import planned, repair
 
 
 async def broken(number: int = 3) -> tuple[World, list[Mended]]:
@@ -119,22 +121,35 @@ class TestFile:
         assert (await exported(world.desk, other))["certificate"] is None
 
     async def test_what_is_given_out_is_logged_for_one_user_and_comes_back(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         world = World()
         good = samples()[0]
         odd = replace(good, part1=(replace(good.part1[0], text="x" * 3000 + "\u2028\x85 cancer"),))
         value = world.desk.wire.encode("certificates", certificate_record(odd))
         await world.live([world.broker.write("certificates", value, good.certificate_id.encode())])
+        key, people = tmp_path / "anne.pem", tmp_path / "people.tsv"
+        people.write_text(f"name\troles\tkey\nanne\ttext\t{signing.make_key(key)}\n")
         own = world.settings.model_copy(update={"home": tmp_path})
-        monkeypatch.setattr(command, "_desk", lambda _: world.desk)
+        monkeypatch.setattr(command, "_desk", lambda _, **__: world.desk)
         monkeypatch.setattr(command, "load", lambda: own)
         path = tmp_path / "letters.jsonl"
         # Typer's command is a plain function; it runs a loop of its own.
-        await asyncio.to_thread(command.export, path, error=None, text=True, key=None, who="anne")
+        for file, one, who in ((None, key, "anne"), (people, None, "anne"), (people, key, "bea")):
+            own.replay = own.replay.model_copy(update={"people": file})
+            with pytest.raises(InvalidSettings):  # a name alone proves nobody
+                await asyncio.to_thread(command.export, path, error=None, text=True, key=one, who=who)
+        assert not path.exists()
+        await asyncio.to_thread(command.export, path, error=None, text=True, key=key, who="anne")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with desk_log(own) as log:
             (row,) = log.entries()
         assert (row.who, row.act, row.certificate_id) == ("anne", "CERTIFICATE_SEEN", good.certificate_id)
         path.write_text(path.read_text(encoding="utf-8").replace("x" * 3000, "", 1), encoding="utf-8")
         assert await command._fix(own, command.rows(path), execute=False, who="anne") == 0
+        other = path.read_text(encoding="utf-8").replace(good.certificate_id, "another")
+        capsys.readouterr()
+        assert await command._fix(own, other.split("\n"), execute=True, who="anne") == 1
+        assert "refused: INVALID_CERTIFICATE: the id is not the key" in capsys.readouterr().err
+        assert injected(world) == []
+        assert await command._fix(own, other.split("\n"), execute=True, who="anne", other_ids=True) == 0

@@ -36,6 +36,7 @@ from stream.replay.versions import Speaking
 from stream.replay.voice import OwnVoice
 from stream.settings import Settings
 from stream.targeting import policy
+from stream.worker.holding import Keys
 from stream.worker.subjects import subject_topics
 
 WORDS = {"insuffisance cardiaque": "I50.9", "cancer": "C80.9", "hypertension": "I10"}
@@ -46,10 +47,12 @@ RUN = Run("one", "causa")
 ALL, WHOLE, AS_SET = Selection(), Range(), Speaking()
 
 
-def voice(words: dict[str, str] = WORDS, *, version: str = "memory-1", now: datetime = NOW) -> OwnVoice:
+def voice(
+    words: dict[str, str] = WORDS, *, version: str = "memory-1", now: datetime = NOW, keys: Keys | None = None
+) -> OwnVoice:
     """The core over models in memory."""
     coder = askers.coder(MemoryModel(words, version=version))
-    return OwnVoice(PLAIN, coder, askers.ranker(), STRATA, clock=lambda: now)
+    return OwnVoice(PLAIN, coder, askers.ranker(), STRATA, keys=keys, clock=lambda: now)
 
 
 @dataclass

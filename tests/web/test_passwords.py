@@ -5,6 +5,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 from sqlalchemy import Engine
 
+from stream.errors import WeakPassword
 from stream.web import passwords, tables
 from stream.web.people import People
 from stream.web.users import Role
@@ -49,7 +50,7 @@ def test_one_word_typed_in_two_forms_is_one_word() -> None:
     ],
 )
 def test_not_taken(password: str, reason: str) -> None:
-    with pytest.raises(passwords.WeakPassword) as failure:
+    with pytest.raises(WeakPassword) as failure:
         passwords.check(password, 12, ("c1", "Dupont"))
     assert failure.value.reason == reason
     assert password not in failure.value.message

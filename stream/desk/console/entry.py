@@ -12,8 +12,8 @@ from stream.desk.console import words
 from stream.desk.console.queries import PAGE, page_number, read_filters, written_filters
 from stream.desk.console.replies import address, coder_of
 from stream.desk.desk import Desk
-from stream.desk.refusals import Refused
 from stream.desk.values import Coder, Filters, Page
+from stream.errors import Refused
 from stream.web.requests import form_of, redirect, render, texts_of, user_of
 from stream.web.users import Role
 

@@ -10,11 +10,12 @@ from datetime import date, timedelta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from stream.desk.backlog import Day
 from stream.desk.console import words
 from stream.desk.console.replies import coder_of
+from stream.desk.console.trail import RequestTrail
 from stream.desk.desk import Desk
-from stream.desk.figures import Day
-from stream.desk.refusals import Refused
+from stream.errors import Refused
 from stream.web.requests import accessed, form_of, json_of, redirect, refuse, render, texts_of, wants_json
 
 DAYS = 28
@@ -101,14 +102,11 @@ class Review:
         body = await json_of(request) if wants_json(request) else await form_of(request)
         why = body.get("why", "") if hasattr(body, "get") else refuse(400)
         try:
-            undone = await asyncio.to_thread(self._desk.undo, who, decision_id, str(why)[:64])
+            trail = RequestTrail(request)
+            undone = await asyncio.to_thread(self._desk.undo, who, decision_id, str(why)[:64], trail)
         except Refused as refusal:
             return self._refused(request, refusal)
         claim = undone.claim
-        await accessed(
-            request, "UNDONE", certificate_id=claim.certificate_id if claim else None,
-            version=claim.version if claim else None, detail={"decision": decision_id, "by": undone.decision_id},
-        )  # fmt: skip
         path = f"/task/{claim.claim_id}" if claim else "/decisions?said=UNDONE"
         return JSONResponse({"next": path}) if wants_json(request) else redirect(request, path)
 

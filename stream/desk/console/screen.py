@@ -6,103 +6,21 @@ for a page and for each edit, so that there is one way to draw them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import pairwise
 
 from stream.certificate import Certificate, Line
-from stream.coder import expressions
-from stream.coding import (
-    Alternative,
-    Assertion,
-    CodedCertificate,
-    CodedLine,
-    Duration,
-    Entity,
-    Method,
-    Uncoded,
-    Why,
-)
+from stream.coding import CodedCertificate, CodedLine, Duration, Entity, Method, Why
 from stream.desk.checking import SOURCE
-from stream.desk.drafts import Draft, DraftCode, DraftLine
-from stream.nomenclature import icd10
+from stream.desk.console.chips import Chip, chips_of, entity_of, gone_of
+from stream.desk.console.stretches import Gap, Stretch, stretches_of, uncoded_of
+from stream.desk.drafts import Draft, DraftLine
 from stream.text.interval import find_intervals, parse_interval
 from stream.text.normal import normalise
 
-DOUBTFUL = 0.8
-"""A machine's code less probable than this is marked, and is where the key for doubts leads."""
 SURE = 1.0
 """Confidence of a code that a person chose, for the certainty of the cause as the coder edits."""
 _LINES = "abcdefghijklmnopqrstuvwxyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A code that may take another's place by one key."""
-
-    code: str
-    label: str
-    confidence: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """One code of a line.
-
-    Attributes:
-        row, place: its line on the screen, and its place there.
-        code, label: as the nomenclature has them; no label for what is no code.
-        start, end: characters of the raw line; None stands for the whole line.
-        confidence: the machine's; None for a code of the coder's own.
-        method: who proposed it.
-        source: row of the lexicon, label of the nomenclature, or model.
-        expression: what that row of the lexicon says.
-        others: codes that take its place by one key, likeliest first.
-        assertion: how the text asserts it.
-        due_to: place in the line of what the text says caused it.
-        was: the machine's code where the coder put this one in its place.
-        doubtful: whether the coder should look twice.
-    """
-
-    row: int
-    place: int
-    code: str
-    label: str
-    start: int | None
-    end: int | None
-    confidence: float | None = None
-    method: Method = Method.HUMAN
-    source: str = SOURCE
-    expression: str = ""
-    others: tuple[Other, ...] = ()
-    assertion: Assertion = Assertion.AFFIRMED
-    due_to: int | None = None
-    was: str = ""
-
-    @property
-    def doubtful(self) -> bool:
-        """See `Chip`."""
-        return not self.label or (self.confidence is not None and self.confidence < DOUBTFUL)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A piece of a line's text: the places of the codes that it holds, or why it has none."""
-
-    text: str
-    places: tuple[int, ...] = ()
-    why: Why | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Words without a code that a coder may want to give one."""
-
-    text: str
-    start: int
-    end: int
-    why: Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +68,9 @@ def rows(certificate: Certificate, proposal: CodedCertificate | None, draft: Dra
     found: list[Row] = []
     for number, (part, place, line, proposed, drafted) in enumerate(_lines(certificate, proposal, draft)):
         text, interval = plain(line.text), plain(line.interval)
-        chips = tuple(_chips(number, proposed, drafted))
-        gone = _gone(proposed, drafted)
-        uncoded = tuple(_uncoded(proposed, drafted))
+        chips = tuple(chips_of(number, proposed, drafted))
+        gone = gone_of(proposed, drafted)
+        uncoded = tuple(uncoded_of(proposed, drafted))
         gaps = tuple(Gap(text[u.start : u.end], u.start, u.end, u.why) for u in uncoded if u.why is Why.UNKNOWN_WORDS)
         roman, letter = "I" * part, _LINES[place] if place < len(_LINES) else str(place + 1)
         days = _interval(line, proposed, certificate) if part == 1 else None
@@ -164,7 +82,7 @@ def rows(certificate: Certificate, proposal: CodedCertificate | None, draft: Dra
                 text,
                 interval,
                 days,
-                _stretches(text, chips, uncoded),
+                stretches_of(text, chips, uncoded),
                 chips,
                 gaps,
                 gone,
@@ -182,12 +100,12 @@ def coded_lines(
         text = plain(line.text)
         entities = []
         for code in drafted.codes:
-            own = _proposed(code, proposed)
+            own = entity_of(code, proposed)
             if own is None:
                 start, end = code.start or 0, len(text) if code.end is None else code.end
                 own = Entity(code.code, start, end, SURE, Method.HUMAN, SOURCE, due_to=code.due_to)
             entities.append(replace(own, due_to=code.due_to))
-        uncoded = tuple(_uncoded(proposed, drafted))
+        uncoded = tuple(uncoded_of(proposed, drafted))
         parts[part - 1].append(CodedLine(tuple(entities), uncoded, _interval(line, proposed, certificate)))
     return tuple(parts[0]), tuple(parts[1])
 
@@ -195,12 +113,6 @@ def coded_lines(
 def plain(text: object) -> str:
     """An opened text; nothing for one that is absent."""
     return text if isinstance(text, str) else ""
-
-
-@cache
-def expression_of() -> dict[str, str]:
-    """Expression of each row of the lexicon, by its source ("ch09:123")."""
-    return {expression.source: expression.text for expression in expressions.load()}
 
 
 def _lines(
@@ -222,68 +134,6 @@ def _lines(
             )
 
 
-def _proposed(code: DraftCode, line: CodedLine) -> Entity | None:
-    """The machine's entity that a code of the draft is."""
-    same = [e for e in line.entities if e.code == code.code]
-    return next((e for e in same if (e.start, e.end) == (code.start, code.end)), None)
-
-
-def _chips(number: int, proposed: CodedLine, drafted: DraftLine) -> Iterator[Chip]:
-    nomenclature = icd10.load()
-    kept = {(code.code, code.start, code.end) for code in drafted.codes}
-    for place, code in enumerate(drafted.codes):
-        label = nomenclature.label(code.code) if nomenclature.valid(code.code) else ""
-        own = _proposed(code, proposed)
-        if own is not None:
-            yield Chip(
-                number, place, code.code, label, code.start, code.end, own.confidence, own.method, own.source,
-                expression_of().get(own.source, ""), _others(own.alternatives, code.code), own.assertion, code.due_to,
-            )  # fmt: skip
-            continue
-        # The machine's code that stood on the same words and does not any more.
-        was = next(
-            (
-                e
-                for e in proposed.entities
-                if (e.start, e.end) == (code.start, code.end) and (e.code, e.start, e.end) not in kept
-            ),
-            None,
-        )
-        if was is None:
-            yield Chip(number, place, code.code, label, code.start, code.end, due_to=code.due_to)
-            continue
-        others = _others((Alternative(was.code, was.confidence), *was.alternatives), code.code)
-        yield Chip(
-            number, place, code.code, label, code.start, code.end, others=others, assertion=was.assertion,
-            due_to=code.due_to, was=was.code,
-        )  # fmt: skip
-
-
-def _others(alternatives: Sequence[Alternative], but: str) -> tuple[Other, ...]:
-    label = icd10.load().label
-    return tuple(Other(a.code, label(a.code), a.confidence) for a in alternatives if a.code != but)
-
-
-def _gone(proposed: CodedLine, drafted: DraftLine) -> tuple[str, ...]:
-    """Codes of the proposal that neither stand any more nor gave their words to another."""
-    kept = {(code.code, code.start, code.end) for code in drafted.codes}
-    spans = {(code.start, code.end) for code in drafted.codes}
-    return tuple(
-        e.code for e in proposed.entities if (e.code, e.start, e.end) not in kept and (e.start, e.end) not in spans
-    )
-
-
-def _uncoded(proposed: CodedLine, drafted: DraftLine) -> Iterator[Uncoded]:
-    """Stretches that had no code and have none in the draft either."""
-    spans = [(code.start, code.end) for code in drafted.codes]
-    whole = any(start is None for start, _ in spans)
-    for stretch in proposed.uncoded:
-        covered = any(s is not None and e is not None and s < stretch.end and stretch.start < e for s, e in spans)
-        # A code that stands for the whole line answers for the words that nobody could read.
-        if not covered and not (whole and stretch.why is Why.UNKNOWN_WORDS):
-            yield stretch
-
-
 def _interval(line: Line, proposed: CodedLine, certificate: Certificate) -> Duration | None:
     """The interval as the machine read it; read again here where nothing of the machine's may be shown."""
     if proposed.interval is not None:
@@ -292,18 +142,3 @@ def _interval(line: Line, proposed: CodedLine, certificate: Certificate) -> Dura
         return found
     within = find_intervals(normalise(plain(line.text)), certificate.death_date)
     return within[0][2] if len(within) == 1 else None
-
-
-def _stretches(text: str, chips: Sequence[Chip], uncoded: Sequence[Uncoded]) -> tuple[Stretch, ...]:
-    """The text cut wherever a code or words without one begin or end."""
-    spans = [(c.start, c.end, c.place) for c in chips if c.start is not None and c.end is not None]
-    cuts = sorted(
-        {0, len(text), *(at for s, e, _ in spans for at in (s, e)), *(at for u in uncoded for at in (u.start, u.end))}
-    )
-    found = []
-    for low, high in pairwise(cuts):
-        if 0 <= low < high <= len(text):
-            places = tuple(place for start, end, place in spans if start <= low and high <= end)
-            why = next((u.why for u in uncoded if u.start <= low and high <= u.end), None) if not places else None
-            found.append(Stretch(text[low:high], places, why))
-    return tuple(found)

@@ -16,42 +16,29 @@ import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
 
-from stream.certificate import Certificate, Sex
 from stream.coder import expressions
-from stream.coder.context import conditions
 from stream.coder.expressions import Expression
 from stream.coder.stems import tokens
+from stream.desk.console.hits import Hit, Person
+from stream.desk.console.vocabulary import Vocabulary
 from stream.nomenclature import edits, icd10
 from stream.text.fold import fold
 from stream.text.normal import Hints, normalise
-from stream.text.spelling import sound
 
 SHOWN = 12
 """Hits that a list shows: more than fit under an eye are not read."""
 QUERY = 200
 """Characters of a query that are looked at."""
 _WORDS = 16
-_EXACT, _BEGUN, _HEARD, _ERRED, _BEGUN_ERRED = 1.0, 0.93, 0.86, 0.84, 0.72
-"""How much a word counts that is typed in full, begun, spelt by ear, mistyped, or begun and mistyped."""
-_PER_ERROR = 0.08
-_PER_LETTER = 0.004
-"""What each letter that is still to be typed takes off a word begun: the nearest word first."""
-_HEARD_LETTERS = 3
-"""Fewest letters of a sound that tells a word."""
-_SHORT = 2
-"""Shortest beginning that is completed."""
 _SPARE = 0.35
 """How much a word counts against an expression that holds it and that the query does not."""
-_MOST_BEGUN = 400
 _LEAST = 0.45
 """Least share of a query that an expression must answer."""
 _OWN, _LABEL = 0.02, 0.0
@@ -62,49 +49,6 @@ _CODE = re.compile(r"([A-Z])([0-9OILSB]{1,2})[ .,]?([0-9OILSB]?)[0-9]*[+*†]?")
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who died, as far as a code depends on it.
-
-    Attributes:
-        holds: conditions that hold (`stream.coder.context`).
-        sex: as on the certificate.
-        age_days: age at death in days; None where unknown.
-    """
-
-    holds: frozenset[str] = frozenset()
-    sex: Sex = Sex.U
-    age_days: float | None = None
-
-    @classmethod
-    def of(cls, certificate: Certificate) -> Person:
-        """The person of a certificate."""
-        return cls(conditions(certificate), certificate.sex, certificate.age_days)
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One answer of the search.
-
-    Attributes:
-        code: main code, as Causa writes it.
-        codes: every code that the expression stands for, main one first.
-        label: label of the main code.
-        matched: the expression or label that answers the query.
-        source: row of the lexicon ("ch09:123"), "cim10" for a label, "code" for a code.
-        score: how well, up to about 1; only good for comparing hits of one query.
-        unfit: whether the main code is not for a person of that sex or age.
-    """
-
-    code: str
-    codes: tuple[str, ...]
-    label: str
-    matched: str
-    source: str
-    score: float
-    unfit: bool = False
 
 
 class Search:
@@ -153,19 +97,7 @@ class Search:
             if expression.when:
                 when[expression.when].append(place)
         self._conditions = {name: np.array(places, np.int32) for name, places in when.items()}
-        self._stem_of = stem_of
-        self._sorted = sorted(stem_of)
-        self._by_length: dict[int, list[str]] = defaultdict(list)
-        self._beginnings: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        self._sounds: dict[str, list[str]] = defaultdict(list)
-        for word in self._sorted:
-            if word.isalpha() and len(word) > 3:
-                self._by_length[len(word)].append(word)
-                self._sounds[sound(word)].append(word)
-                for size in range(5, min(len(word), 14)):
-                    self._beginnings[size][word[:size]].append(word)
-        self._begun_at = {size: list(found) for size, found in self._beginnings.items()}
-        self._likely = lru_cache(maxsize=20_000)(self._alike)
+        self._words = Vocabulary(stem_of)
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -255,7 +187,7 @@ class Search:
         said = np.zeros(len(self._texts), np.float32)
         mass, known = 0.0, False
         for token in asked:
-            alike = self._likely(token.text, token.stem, token is last or len(token.text) >= 4)
+            alike = self._words.alike(token.text, token.stem, begun=token is last or len(token.text) >= 4)
             if not alike:
                 mass += self._rarest * 0.5
                 continue
@@ -276,54 +208,6 @@ class Search:
         share = total / mass
         spare = np.maximum(self._masses - said, 0) / (mass + self._masses)
         return np.where(share >= _LEAST, share * (1 - _SPARE * spare) - 0.02 * spare, 0).astype(np.float32)
-
-    def _alike(self, word: str, stem: str, begun: bool) -> list[tuple[str, float]]:
-        """Stems that a typed word may stand for, with how much each counts, best first."""
-        found: dict[str, float] = {}
-
-        def add(known: str, weight: float) -> None:
-            its = self._stem_of[known]
-            if weight > found.get(its, 0.0):
-                found[its] = weight
-
-        exact = stem in self._held
-        if exact:
-            found[stem] = _EXACT
-        if begun and len(word) >= _SHORT:
-            low = bisect_left(self._sorted, word)
-            for known in self._sorted[low : low + _MOST_BEGUN]:
-                if not known.startswith(word):
-                    break
-                add(known, max(0.6, _BEGUN - _PER_LETTER * (len(known) - len(word))))
-        errors = 0 if len(word) < 4 or not word.isalpha() else 1 if len(word) < 8 else 2
-        if errors and not exact:
-            heard = sound(word)
-            for known in self._sounds.get(heard, ()) if len(heard) >= _HEARD_LETTERS else ():
-                add(known, _HEARD)
-            near = [
-                w for size in range(len(word) - errors, len(word) + errors + 1) for w in self._by_length.get(size, ())
-            ]
-            for known, distance, _ in process.extract(
-                word, near, scorer=OSA.distance, processor=None, score_cutoff=errors, limit=40
-            ):
-                off = 0.0 if known[0] == word[0] else 0.04
-                add(known, _ERRED - _PER_ERROR * (int(distance) - 1) - off)
-            if begun and len(word) >= 5 and (not found or max(found.values()) < _ERRED):
-                self._begun_erred(word, errors, add)
-        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
-
-    def _begun_erred(self, word: str, errors: int, add: Callable[[str, float], None]) -> None:
-        """Words whose beginning is nearly what was typed."""
-        for size in range(len(word) - 1, len(word) + 2):
-            beginnings = self._begun_at.get(size, [])
-            for beginning, distance, _ in process.extract(
-                word, beginnings, scorer=OSA.distance, processor=None, score_cutoff=errors, limit=15
-            ):
-                if beginning[0] != word[0]:
-                    continue
-                for known in self._beginnings[size][beginning][:20]:
-                    letters = _PER_LETTER * (len(known) - len(word))
-                    add(known, _BEGUN_ERRED - _PER_ERROR * (int(distance) - 1) - letters)
 
 
 def _code(query: str) -> str | None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stream.desk.console import screen
+from stream.desk.console.hits import Person
 from stream.desk.console.live import Answer
-from stream.desk.console.search import Person
 from stream.desk.drafts import Draft, DraftCode, DraftLine
 from stream.desk.values import Opened
 

@@ -13,16 +13,18 @@ from starlette.responses import JSONResponse, Response
 from stream.coding import DecisionKind, Method, Underlying
 from stream.desk.console import gauges, screen, words
 from stream.desk.console.entry import next_address
+from stream.desk.console.hits import Person
 from stream.desk.console.live import Answer, Live
 from stream.desk.console.queries import read_filters, written_filters
 from stream.desk.console.replies import address, banner_json, coder_of, draft_in, drawn, mapping, refused, told
-from stream.desk.console.search import Person, Search
+from stream.desk.console.search import Search
 from stream.desk.console.shown import Shown, anchored, fitted, lines_of, parts_of, placed, sides
+from stream.desk.console.trail import RequestTrail
 from stream.desk.desk import Desk
 from stream.desk.drafts import Draft, draft_json
-from stream.desk.refusals import NoTask, Refused
+from stream.desk.refusals import NoTask
 from stream.desk.values import Coder, Opened
-from stream.errors import InputError
+from stream.errors import InputError, Refused
 from stream.targeting.edits import load as edits
 from stream.web.requests import accessed, json_of, redirect, render, texts_of
 
@@ -183,15 +185,11 @@ class Work:
         who, claim_id = coder_of(request), request.path_params["claim_id"]
         try:
             draft = draft_in(mapping(await json_of(request)))
-            decided = await asyncio.to_thread(self._desk.decide, who, claim_id, draft)
+            decided = await asyncio.to_thread(self._desk.decide, who, claim_id, draft, RequestTrail(request))
         except (Refused, InputError) as refusal:
             return self._refused(request, refusal, who, claim_id)
         gauges.DECIDED.labels(decided.kind.value).inc()
         gauges.TASK.observe(decided.seconds)
-        await accessed(
-            request, "DECIDED", certificate_id=decided.certificate_id, version=decided.version,
-            detail={"decision": decided.decision_id, "kind": decided.kind.value},
-        )  # fmt: skip
         return await self._on(request, who, claim_id)
 
     async def _on(self, request: Request, who: Coder, claim_id: str) -> Response:
@@ -201,28 +199,24 @@ class Work:
 
     async def skip(self, request: Request) -> Response:
         """Leave it for later."""
-        return await self._handed(request, self._desk.skip, "RELEASED")
+        return await self._handed(request, self._desk.skip)
 
     async def escalate(self, request: Request) -> Response:
         """Give it to a senior."""
-        return await self._handed(request, self._desk.escalate, "ESCALATED")
+        return await self._handed(request, self._desk.escalate)
 
     async def send_back(self, request: Request) -> Response:
         """Give an escalated one back to the coders."""
-        return await self._handed(request, self._desk.send_back, "RELEASED")
+        return await self._handed(request, self._desk.send_back)
 
-    async def _handed(self, request: Request, act: Callable[..., None], name: str) -> Response:
+    async def _handed(self, request: Request, act: Callable[..., None]) -> Response:
         who, claim_id = coder_of(request), request.path_params["claim_id"]
         body = mapping(await json_of(request))
         why, note = (str(body.get(field, ""))[:2_000] for field in ("why", "note"))
         try:
-            claim = (await self._of(request, who, claim_id)).opened.claim
-            await asyncio.to_thread(act, who, claim_id, why, note)
+            await asyncio.to_thread(act, who, claim_id, why, note, RequestTrail(request))
         except (Refused, InputError) as refusal:
             return self._refused(request, refusal, who, claim_id)
-        await accessed(
-            request, name, certificate_id=claim.certificate_id, version=claim.version, detail={"why": why[:64]}
-        )
         return await self._on(request, who, claim_id)
 
     async def release(self, request: Request) -> Response:

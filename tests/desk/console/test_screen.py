@@ -10,7 +10,8 @@ from pipeline.core import coded, framed, run
 
 from stream.certificate import read_certificate
 from stream.coding import Assertion, CodedLine, Method, Why
-from stream.desk.console.screen import Row, coded_lines, empty_draft, expression_of, rows
+from stream.desk.console.chips import expression_of
+from stream.desk.console.screen import Row, coded_lines, empty_draft, rows
 from stream.desk.drafts import Draft, DraftCode, DraftLine
 
 FIELDS = {

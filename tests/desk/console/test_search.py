@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.certificate import Sex
-from stream.desk.console.search import SHOWN, Person, Search, load
+from stream.desk.console.hits import Person
+from stream.desk.console.search import SHOWN, Search, load
 from stream.nomenclature import icd10
 
 SOUGHT = [

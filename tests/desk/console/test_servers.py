@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Page, async_playwright
+from shared import LONG
 from web.shared import PASSWORD
 from worker.worlds import RealWorld
 
@@ -76,6 +77,7 @@ def records(world: RealWorld, certificate_id: str) -> list[CodedCertificate]:
 
 
 @pytest.mark.servers
+@pytest.mark.skipif(not LONG, reason="every server and two desks: make chaos")
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"there is no Chromium at {CHROMIUM}")
 async def test_a_correction_becomes_the_final_record_and_a_killed_desk_loses_nothing(
     world: RealWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]

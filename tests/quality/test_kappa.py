@@ -5,15 +5,15 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from desk.office import NOON, certificate, machine
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from desk.office import NOON, certificate, machine
 from stream.coding import Correction, DecisionKind
-from stream.desk.kappa import kappa, of_cases
 from stream.nomenclature.agreement import LEVELS
 from stream.quality.intervals import clopper_pearson
+from stream.quality.kappa import kappa, of_cases
 from stream.quality.ledger import Ledger
 
 CODES = ["I21.9", "C25.9", "J18.9", "R99"]

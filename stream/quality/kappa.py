@@ -83,6 +83,8 @@ def of_cases(cases: Iterable[Case]) -> dict[Level, Kappa]:
     """Agreement of first and second codings that stand, for who knows the topics alone (`causa quality`)."""
     pairs = []
     for case in cases:
+        if not case.decided:
+            continue
         last = {made.kind: made.underlying_after or "" for made in truth.standing(case)}
         if DecisionKind.FIRST in last and DecisionKind.SECOND in last:
             pairs.append((last[DecisionKind.FIRST], last[DecisionKind.SECOND]))
