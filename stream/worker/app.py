@@ -133,11 +133,13 @@ class Worker:
         return {**asdict(self._core.versions), "coder": coder, "ranker": ranker}
 
     async def _assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
-        self._observer.assigned((place.topic, place.partition) for place in assigned)
+        places = [(place.topic, place.partition) for place in assigned]
+        self._courier.keep(partition for _, partition in places)
+        self._observer.assigned(places)
 
     async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         """Faust lets go of partitions, all of them at each rebalance: those that come back are begun anew."""
-        self._courier.lose({place.partition for place in revoked})
+        self._courier.lose()
         self._observer.revoked((place.topic, place.partition) for place in revoked)
 
     async def _take(self, stream: Any) -> None:

@@ -7,13 +7,14 @@ when they are there (`Parcel.deliver`), batch after batch in order of arrival; s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Incoming
+from stream.worker.counting import count
 from stream.worker.lanes import MISSING_S, Lane, Transactions
 from stream.worker.outbox import Outbox
 from stream.worker.stages import Rarely
@@ -40,8 +41,11 @@ class Courier(Protocol):
     def open(self, batch: Sequence[Incoming]) -> Parcel:
         """A parcel for the results of a batch that has just arrived."""
 
-    def lose(self, partitions: Iterable[int]) -> None:
-        """These partitions are another's from now on; what is under way for them goes no further."""
+    def lose(self) -> None:
+        """Every partition may be another's from now on, until `keep` tells; what is under way goes no further."""
+
+    def keep(self, partitions: Iterable[int]) -> None:
+        """These partitions are ours, and no other. Records of others that were read before come to nothing."""
 
     async def watch(self) -> None:
         """Wait for a fault after which nothing goes out any more; never returns.
@@ -75,8 +79,11 @@ class AtLeastOnce:
         """See `Courier.open`."""
         return self
 
-    def lose(self, partitions: Iterable[int]) -> None:
+    def lose(self) -> None:
         """See `Courier.lose`: results of a partition that was lost are written all the same, and by its next owner too."""
+
+    def keep(self, partitions: Iterable[int]) -> None:
+        """See `Courier.keep`: of no account."""
 
     async def deliver(self, decisions: Sequence[Decision]) -> bool:
         """See `Parcel.deliver`."""
@@ -84,6 +91,7 @@ class AtLeastOnce:
             while True:
                 try:
                     await self._outbox.deliver(decisions)
+                    count(decisions)
                     return True
                 except BrokerUnavailable as error:
                     if self._refused.due(error.code):
@@ -115,6 +123,7 @@ class ExactlyOnce:
     ) -> None:
         self._open, self._retry_s, self._missing_s = open_, retry_s, missing_s
         self._lanes: dict[int, Lane] = {}
+        self._owned: frozenset[int] | None = None
         self._failed = asyncio.Event()
         self._fault: BaseException | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -123,9 +132,11 @@ class ExactlyOnce:
         """See `Courier.start`: lanes connect by themselves, each when its partition brings its first record."""
 
     def open(self, batch: Sequence[Incoming]) -> Parcel:
-        """See `Courier.open`."""
+        """See `Courier.open`: while partitions are shared out, a lane may turn out to be one too many; `keep` closes it."""
         lanes = {}
         for partition in {incoming.origin.partition for incoming in batch}:
+            if self._owned is not None and partition not in self._owned:
+                continue
             if partition not in self._lanes:
                 lane = Lane(self._open(partition), retry_s=self._retry_s, missing_s=self._missing_s)
                 lane.task.add_done_callback(self._ended)
@@ -133,19 +144,31 @@ class ExactlyOnce:
             lanes[partition] = self._lanes[partition]
         return _Parcel(lanes)
 
-    def lose(self, partitions: Iterable[int]) -> None:
+    def lose(self) -> None:
         """See `Courier.lose`."""
+        self._owned = None
+        self._close(list(self._lanes))
+
+    def keep(self, partitions: Iterable[int]) -> None:
+        """See `Courier.keep`."""
+        self._owned = frozenset(partitions)
+        self._close([partition for partition in self._lanes if partition not in self._owned])
+
+    def _close(self, partitions: Iterable[int]) -> None:
         for partition in partitions:
-            lane = self._lanes.pop(partition, None)
-            if lane is not None:
-                task = asyncio.create_task(lane.close())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+            task = asyncio.create_task(self._lanes.pop(partition).close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            self._fault = self._fault or fault
-            self._failed.set()
+        if not task.cancelled():
+            fault = task.exception()
+        elif any(lane.task is task for lane in self._lanes.values()):
+            fault = RuntimeError("a lane was cancelled that nobody has closed")  # its partition would stand still
+        else:
+            return
+        self._fault = self._fault or fault
+        self._failed.set()
 
     async def watch(self) -> None:
         """See `Courier.watch`."""
@@ -155,12 +178,14 @@ class ExactlyOnce:
 
     async def stop(self) -> None:
         """See `Courier.stop`."""
-        self.lose(list(self._lanes))
+        self.lose()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
 
 class _Parcel:
-    def __init__(self, lanes: dict[int, Lane]) -> None:
+    """Results on their lanes; those of a partition that was lost before they were begun have none."""
+
+    def __init__(self, lanes: Mapping[int, Lane]) -> None:
         self._lanes = lanes
 
     async def deliver(self, decisions: Sequence[Decision]) -> bool:
@@ -168,11 +193,10 @@ class _Parcel:
         for decision in decisions:
             parts.setdefault(decision.incoming.origin.partition, []).append(decision)
         # All parts are given in before anything is waited for: the order of batches is the order of these calls.
-        given = [self._lanes[partition].put(part) for partition, part in parts.items()]
-        if not given:
-            return True
-        await asyncio.wait(given)
+        given = [self._lanes[partition].put(part) for partition, part in parts.items() if partition in self._lanes]
+        if given:
+            await asyncio.wait(given)
         for one in given:
             if not one.cancelled() and (fault := one.exception()) is not None:
                 raise fault
-        return not any(one.cancelled() for one in given)
+        return len(given) == len(parts) and not any(one.cancelled() for one in given)

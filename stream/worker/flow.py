@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stream import failpoints, metrics, tracing
-from stream.certificate import utc_now
-from stream.coding import Modality
 from stream.pipeline.record import Decision, Incoming
 from stream.worker.courier import Courier, Parcel
 from stream.worker.folding import Processor
@@ -111,7 +109,6 @@ class Flow:
             batch.trace.end(leaving.decisions, delivered)
             if delivered:
                 batch.acknowledge()
-                _count(leaving.decisions)
                 metrics.LATENCY.labels("deliver").observe(time.perf_counter() - leaving.began)
                 metrics.LATENCY.labels("total").observe(time.perf_counter() - batch.began)
             metrics.IN_FLIGHT.dec()
@@ -145,26 +142,3 @@ class Flow:
             self._coding.get_nowait().task.cancel()
         while not self._leaving.empty():
             self._leaving.get_nowait().delivery.cancel()
-
-
-def _count(decisions: Sequence[Decision]) -> None:
-    now = utc_now()
-    for decision in decisions:
-        if decision.coded is not None:
-            route, received = decision.coded.targeting.route, decision.coded.received_at
-            metrics.CODED.labels(route, decision.coded.modality).inc()
-            # How long a person took is the desk's to tell.
-            if received is not None and decision.coded.modality is not Modality.HUMAN:
-                _waited((now - received).total_seconds(), route)
-            for reason in decision.coded.targeting.reasons:
-                metrics.REASONS.labels(reason).inc()
-        elif decision.letter is not None:
-            metrics.DEAD.labels(decision.letter.error).inc()
-
-
-def _waited(seconds: float, route: str) -> None:
-    """Whose clock is ahead of ours waited for nothing that could be measured: it is counted apart."""
-    if seconds < 0:
-        metrics.AHEAD.inc()
-    else:
-        metrics.RECEIPT.labels(route).observe(seconds)

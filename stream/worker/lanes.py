@@ -5,8 +5,8 @@ left half done, and only then asks where the partition's results end. What lies 
 work and is dropped; what lies above is written, and each write carries the next offset with it, all or nothing. A write
 whose end is not known (a timeout, a lost connection, a fence) proves nothing either way: the lane begins again, and the
 offset it then finds tells. Nor does a lane take the caller's word that nothing is missing: where results go on beyond its
-offset, the broker is asked whether a record stands between. If so they came too early, from before a rebalance; they are
-left out, and come again behind what is missing. So it does not matter how many owners a partition seems to have: results
+offset, it begins again, since another owner may have moved that, and asks the broker whether a record stands between. If
+so they came too early, from before a rebalance; they are left out, and come again behind what is missing. So it does not matter how many owners a partition seems to have: results
 of one stretch of offsets become visible once.
 
 While one write is under way the next results gather, and go together: little load gives small latency, much load gives
@@ -26,8 +26,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from stream import metrics, tracing
+from stream.coding import Origin
 from stream.errors import BrokerUnavailable, SkippedRecords
 from stream.pipeline.record import Decision, Outgoing
+from stream.worker.counting import count
 from stream.worker.stages import Rarely
 
 if TYPE_CHECKING:
@@ -86,6 +88,10 @@ class _Ready:
     trace: SpanContext | None = None
 
 
+class _Unsure(Exception):
+    """Something seems to be missing, and the lane has not asked since where it stands."""
+
+
 class Lane:
     """One partition's results on their way.
 
@@ -101,6 +107,7 @@ class Lane:
         self._news = asyncio.Event()
         self._held = Rarely()
         self._missing: dict[str, _Missing] = {}
+        self._asked: dict[str, int] = {}
         self._task = asyncio.create_task(self._run(), name="lane")
         self._task.add_done_callback(self._ended)
 
@@ -151,6 +158,8 @@ class Lane:
                 self._watch(position)
                 if not self._ready:
                     await self._wait()
+            except _Unsure:
+                position = None
             except BrokerUnavailable as error:
                 position = None
                 self._missing.clear()  # nobody brings records while the broker is away
@@ -170,7 +179,7 @@ class Lane:
                 expected = after[origin.topic]
                 if origin.offset < expected:
                     metrics.REPEATED.inc()
-                elif origin.offset > expected and await self._lacks(origin.topic, expected, origin.offset):
+                elif origin.offset > expected and await self._lacks(origin, expected):
                     if one not in early:
                         early.append(one)
                 else:
@@ -183,6 +192,7 @@ class Lane:
             metrics.TRANSACTION.observe(time.perf_counter() - began)
             metrics.TRANSACTED.observe(len(fresh))
             metrics.TRANSACTIONS.labels("committed").inc()
+            count(fresh)
         for one in taken:
             self._ready.popleft()
             if one in early:
@@ -192,14 +202,21 @@ class Lane:
                 one.done.set_result(None)
         return after
 
-    async def _lacks(self, topic: str, expected: int, offset: int) -> bool:
+    async def _lacks(self, origin: Origin, expected: int) -> bool:
         """Whether a record is missing before this one; since when is remembered."""
+        topic, offset = origin.topic, origin.offset
         known = self._missing.get(topic)
         if known is None or known.first != expected or known.last > offset:
             if not await self._transactions.between(topic, expected, offset):
                 return False
             if known is None or known.first != expected:
-                log.warning("results left out: records before them are missing", expected=expected, offset=offset)
+                if self._asked.get(topic) != expected:
+                    self._asked[topic] = expected
+                    raise _Unsure
+                log.warning(
+                    "results left out: records before them are missing",
+                    topic=topic, partition=origin.partition, expected=expected, offset=offset,
+                )  # fmt: skip
                 known = _Missing(expected, offset, asyncio.get_running_loop().time() + self._missing_s)
             self._missing[topic] = replace(known, last=offset)
         return True

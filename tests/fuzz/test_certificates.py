@@ -24,7 +24,7 @@ from stream.pipeline.record import Decision
 from stream.text.abbreviations import abbreviations
 from stream.text.normal import _MOST_LETTERS
 from stream.underlying.ranking import MemoryRanker
-from stream.worker import flow
+from stream.worker.counting import count
 
 from .campaign import MARK, SCALE, inputs, timed, told
 from .traps import WORDS, dice, ids, moments, numbers, texts, written
@@ -61,7 +61,7 @@ def coded(certificate: Certificate) -> Decision:
     else:
         records(decision)
     told("certificates", letter.error if letter else "coded")
-    flow._count([decision])
+    count([decision])
     return decision
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -235,9 +235,63 @@ async def test_a_partition_that_was_lost_is_told_and_the_others_are_not_held() -
     await turns()
     assert written(broker, partition=1) == [0]
     assert not delivery.done()
-    courier.lose([0])
+    courier.keep([1])
     assert await delivery is False
     assert await courier.open([]).deliver([]) is True
+    await courier.stop()
+
+
+async def test_records_of_before_a_rebalance_come_to_nothing_where_their_partition_went_away() -> None:
+    """They waited for a slot: a lane of theirs would miss for ever what only the new owner is brought."""
+    broker = MemoryBroker()
+    courier, other = (
+        ExactlyOnce(lambda p: MemoryTransactions(broker, TOPICS[:1], p), retry_s=RETRY_S, missing_s=0.02)
+        for _ in range(2)
+    )
+    courier.lose()
+    early = [decision(7, 0), decision(0, 1)]
+    delivery = asyncio.create_task(courier.open([d.incoming for d in early]).deliver(early))
+    await turns()
+    courier.keep([1])
+    assert await delivery is False
+    late = [decision(8, 0), decision(1, 1)]
+    assert await courier.open([d.incoming for d in late]).deliver(late) is False
+    assert written(broker, partition=1) == [0, 1]
+    watching = asyncio.create_task(courier.watch())
+    await asyncio.sleep(0.1)
+    assert not watching.done(), "nothing is missing here"
+    watching.cancel()
+    rest = decisions(0, 9)
+    assert await other.open([d.incoming for d in rest]).deliver(rest)
+    # And back again: what it knew of the partition is of no account.
+    courier.lose()
+    courier.keep([0, 1])
+    new = decisions(9, 11)
+    assert await courier.open([d.incoming for d in new]).deliver(new)
+    assert written(broker) == list(range(11))
+    await courier.stop()
+    await other.stop()
+
+
+async def test_a_lane_that_seems_to_miss_something_asks_first_where_it_stands() -> None:
+    broker = MemoryBroker()
+    one = lane(broker, missing_s=0.02)
+    await one.put(decisions(0, 2))
+    await lane(broker).put(decisions(2, 6))  # another owner, of which this one has not heard
+    await one.put(decisions(6, 8))
+    assert written(broker) == list(range(8))
+    assert not one._missing
+    await one.close()
+
+
+async def test_a_lane_that_somebody_cancels_does_not_leave_its_partition_standing() -> None:
+    broker = MemoryBroker()
+    courier = ExactlyOnce(lambda p: MemoryTransactions(broker, TOPICS[:1], p), retry_s=RETRY_S)
+    first = decisions(0, 1)
+    assert await courier.open([d.incoming for d in first]).deliver(first)
+    next(task for task in asyncio.all_tasks() if task.get_name() == "lane").cancel()
+    with pytest.raises(RuntimeError, match="cancelled"):
+        await courier.watch()
     await courier.stop()
 
 
@@ -249,8 +303,14 @@ class Owner:
     """A worker: its courier, where it reads, and what it has under way."""
 
     courier: ExactlyOnce
+    held: frozenset[int] = frozenset((0, 1))
     position: dict[tuple[str, int], int] = field(default_factory=dict)
     deliveries: list[asyncio.Task[bool]] = field(default_factory=list)
+
+    def share(self, held: Iterable[int], position: dict[tuple[str, int], int]) -> None:
+        """The end of a rebalance: these partitions are its own, and are read from here on."""
+        self.held, self.position = frozenset(held), position
+        self.courier.keep(self.held)
 
     async def give(self, batch: Sequence[Decision]) -> None:
         parcel = self.courier.open([d.incoming for d in batch])
@@ -278,12 +338,17 @@ class Play:
         """The next records of each place as a consumer gives them; some of them left out at first."""
         batch = []
         for (topic, partition), offsets in self.inputs.items():
+            if partition not in owner.held:
+                continue
             first = owner.position.setdefault((topic, partition), self.broker.offsets.get((topic, partition), 0))
             next_ = [offset for offset in offsets if offset >= first][skip:][:size]
             batch += [decision(offset, partition, topic) for offset in next_]
             if next_ and not skip:
                 owner.position[topic, partition] = next_[-1] + 1
         return batch
+
+    def _committed(self, before: int = 0) -> dict[tuple[str, int], int]:
+        return {place: max(0, self.broker.offsets.get(place, 0) - before) for place in self.inputs}
 
     async def step(self, kind: str, number: int) -> None:
         """One thing that happens."""
@@ -299,8 +364,24 @@ class Play:
             case "take over":
                 self.owners.append(self._owner())
             case "rebalance":  # the same owner loses all, and begins at the committed offset or before
-                current.courier.lose(self.PARTITIONS)
-                current.position = {place: max(0, self.broker.offsets.get(place, 0) - number) for place in self.inputs}
+                current.courier.lose()
+                current.share(self.PARTITIONS, self._committed(number))
+            case (
+                "share"
+            ):  # a partition goes to another, or comes back; on the way some of what was read before is given
+                stale = self.read(current, 2, skip=number // 4) if number % 2 else []
+                current.courier.lose()
+                if number % 3:
+                    await current.give(stale)
+                away = {number % 2} if len(current.held) > 1 else set()
+                current.share(set(self.PARTITIONS) - away, self._committed())
+                if not number % 3:
+                    await current.give(stale)
+                if away:
+                    other = self._owner()
+                    other.share(away, self._committed())
+                    await other.give(self.read(other, number + 1))
+                    self.owners.insert(0, other)
             case "lost" | "late" | "fenced":
                 self.broker.faults += [kind] * (number % 3 + 1)
             case "wait":
@@ -308,7 +389,8 @@ class Play:
         self.check()
 
     def check(self) -> None:
-        """What holds at every moment: in order, once, and no offset beyond what is written."""
+        """What holds at every moment: in order, once, no offset beyond what is written, and no lane of another's."""
+        assert all(one.courier._lanes.keys() <= one.held for one in self.owners)
         for (topic, partition), offsets in self.inputs.items():
             for subject in ("coded", "manual"):
                 found = written(self.broker, subject, partition, topic)
@@ -317,11 +399,13 @@ class Play:
             assert [offset for offset in offsets if offset < committed] == found
 
     async def finish(self) -> None:
-        """Everybody leaves but one, who reads what is left."""
-        last = self._owner()
+        """Everybody leaves but one, old or new, who reads what is left."""
+        last = self.owners.pop() if len(self.owners) % 2 else self._owner()
         for owner in self.owners:
             await owner.courier.stop()
         self.owners.append(last)
+        last.courier.lose()
+        last.share(self.PARTITIONS, self._committed())
         await last.give(self.read(last, 10_000))
         async with asyncio.timeout(LONG_S):
             for owner in self.owners:
@@ -336,7 +420,21 @@ class Play:
 
 PLACES = [(topic, partition) for topic in TOPICS for partition in Play.PARTITIONS]
 OFFSETS = st.sets(st.integers(0, 40), max_size=25).map(sorted)
-KINDS = ("give", "give", "give", "early", "zombie", "take over", "rebalance", "lost", "late", "fenced", "wait")
+KINDS = (
+    "give",
+    "give",
+    "give",
+    "early",
+    "zombie",
+    "take over",
+    "rebalance",
+    "share",
+    "share",
+    "lost",
+    "late",
+    "fenced",
+    "wait",
+)
 STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), max_size=25)
 
 
