@@ -69,7 +69,8 @@ async def test_a_refusing_broker_is_told_with_its_reason_once() -> None:
     flow, done = Flow(Processor(), AtLeastOnce(Broker(), retry_s=0.001), 1), asyncio.Event()
     courier = flow.start()
     with capture_logs() as logs:
-        await flow.put([incoming()], done.set)
+        await flow.room()
+        flow.put([incoming()], done.set)
         await asyncio.wait_for(done.wait(), 10)
     await flow.drain(1)
     await asyncio.gather(courier, return_exceptions=True)

@@ -100,6 +100,7 @@ class Worker:
         self._observer = self._observing()
         self._rarely = Rarely()
         self._app = make_app(settings, bootstrap)
+        self._shared = asyncio.Event()
         self._app.on_partitions_assigned.connect(self._assigned)
         self._app.on_partitions_revoked.connect(self._revoked)
         for name, topic in zip(("coder", "folder"), self._inputs, strict=True):
@@ -135,10 +136,12 @@ class Worker:
     async def _assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
         places = [(place.topic, place.partition) for place in assigned]
         self._courier.keep(partition for _, partition in places)
+        self._shared.set()
         self._observer.assigned(places)
 
     async def _revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         """Faust lets go of partitions, all of them at each rebalance: those that come back are begun anew."""
+        self._shared.clear()
         self._courier.lose()
         self._observer.revoked((place.topic, place.partition) for place in revoked)
 
@@ -146,7 +149,20 @@ class Worker:
         """An agent: batches of raw events into the flow."""
         options = self._settings.worker
         async for events in stream.noack_take(options.batch_max, within=options.batch_wait_s):
-            await self._flow.put([incoming(event) for event in events], partial(acknowledge, events))
+            await self._flow.room()
+            while not self._shared.is_set():
+                await self._shared.wait()
+            now = self._current(events)
+            self._flow.put([incoming(event) for event in now], partial(acknowledge, now))
+
+    def _current(self, events: Sequence[Any]) -> Sequence[Any]:
+        """Without what was read before partitions were shared out anew: it comes again, in its place, to who has them now.
+
+        At least once keeps it: Faust waits there for the acknowledgement of each record that it has given.
+        """
+        if self._settings.worker.delivery == "at_least_once":
+            return events
+        return [event for event in events if event.message.generation_id == self._app.consumer_generation_id]
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered).

@@ -132,7 +132,7 @@ class ExactlyOnce:
         """See `Courier.start`: lanes connect by themselves, each when its partition brings its first record."""
 
     def open(self, batch: Sequence[Incoming]) -> Parcel:
-        """See `Courier.open`: while partitions are shared out, a lane may turn out to be one too many; `keep` closes it."""
+        """See `Courier.open`. A lane that is begun while partitions are shared out is closed by `keep` if it is another's."""
         lanes = {}
         for partition in {incoming.origin.partition for incoming in batch}:
             if self._owned is not None and partition not in self._owned:

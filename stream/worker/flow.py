@@ -62,16 +62,22 @@ class Flow:
         self._task = asyncio.create_task(self._run(), name="flow")
         return self._task
 
-    async def put(self, batch: Sequence[Incoming], acknowledge: Acknowledge) -> None:
-        """Give a batch in; waits while too many are under way, for ever once the flow is closing.
-
-        Args:
-            batch: records, in order.
-            acknowledge: called when every result of the batch has been acknowledged by the broker.
-        """
+    async def room(self) -> None:
+        """Wait until there is room for one more batch, for ever once the flow is closing; `put` takes or gives it back."""
         await self._slots.acquire()
         if self.closing:
             await asyncio.Event().wait()  # what is not begun is left to the next owner of the partition
+
+    def put(self, batch: Sequence[Incoming], acknowledge: Acknowledge) -> None:
+        """Give a batch in, once there is `room`.
+
+        Args:
+            batch: records, in order; none give the room back.
+            acknowledge: called when every result of the batch has been acknowledged by the broker.
+        """
+        if not batch:
+            self._slots.release()
+            return
         metrics.IN_FLIGHT.inc()
         self._under_way += 1
         self._idle.clear()

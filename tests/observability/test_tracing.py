@@ -60,7 +60,8 @@ async def coded(batches: Sequence[Sequence[Incoming]], broker: MemoryBroker, mod
     flow = Flow(processor, courier, 4)
     flow.start()
     for batch in batches:
-        await flow.put(batch, lambda: None)
+        await flow.room()
+        flow.put(batch, lambda: None)
     assert await flow.drain(10)
     await courier.stop()
 

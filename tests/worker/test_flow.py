@@ -55,7 +55,8 @@ class World:
             assert number in self.delivered(), "delivered first, acknowledged then"
             self.acknowledged.append(number)
 
-        await self.flow.put([Incoming(None, None, Origin("t", 0, number))], acknowledge)
+        await self.flow.room()
+        self.flow.put([Incoming(None, None, Origin("t", 0, number))], acknowledge)
 
     def delivered(self) -> list[int]:
         return [int(record.value) for record in self.outbox.records]
@@ -122,6 +123,15 @@ async def test_more_batches_than_allowed_wait() -> None:
     assert third.done()
     assert world.processor.began == [0, 1, 2]
     world.processor.finish(2)
+    assert await world.flow.drain(10)
+    await world.close()
+
+
+async def test_a_batch_of_which_nothing_is_left_gives_its_room_back() -> None:
+    world = World(1)
+    for _ in range(3):
+        await world.flow.room()
+        world.flow.put([], world.flow.abandon)
     assert await world.flow.drain(10)
     await world.close()
 
@@ -211,7 +221,8 @@ async def test_only_a_refusal_is_tried_again() -> None:
     flow = Flow(processor, AtLeastOnce(outbox), 1)
     courier = flow.start()
     processor.finish(0)
-    await flow.put([Incoming(None, None, Origin("t", 0, 0))], lambda: None)
+    await flow.room()
+    flow.put([Incoming(None, None, Origin("t", 0, 0))], lambda: None)
     with pytest.raises(ZeroDivisionError):
         await courier
 

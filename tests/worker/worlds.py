@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import uuid
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -215,7 +216,7 @@ class MemoryWorld(World):
         self._log = io.StringIO()
         self._root = logging.getLogger()
         self._before = self._root.handlers[:], self._root.level
-        self._hooks = threading.excepthook, sys.excepthook, sys.unraisablehook
+        self._hooks = threading.excepthook, sys.excepthook, sys.unraisablehook, warnings.showwarning
         log.configure("debug", "json")
         handler = self._root.handlers[0]
         assert isinstance(handler, logging.StreamHandler)
@@ -263,7 +264,8 @@ class MemoryWorld(World):
             batch = self._source[position : position + 16]
             position += len(batch)
             if batch:
-                await flow.put(batch, partial(self._commit, position))
+                await flow.room()
+                flow.put(batch, partial(self._commit, position))
             await asyncio.sleep(0.001)
 
     def _commit(self, position: int) -> None:
@@ -316,7 +318,7 @@ class MemoryWorld(World):
             await self.kill()
         self._root.handlers[:], level = self._before
         self._root.setLevel(level)
-        threading.excepthook, sys.excepthook, sys.unraisablehook = self._hooks
+        threading.excepthook, sys.excepthook, sys.unraisablehook, warnings.showwarning = self._hooks
         structlog.reset_defaults()
 
 
