@@ -52,10 +52,8 @@ check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Known holes in what is installed, where the network reaches PyPI's database of them; in an environment of its own.
+# Known holes in what the locks name, where the database of them can be reached; `.ci/run` asks too.
 audit: install-dev
-	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && \
-		$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
 	CAUSA_AUDIT=1 $(BIN)/python -m pytest -q tests/security/test_requirements.py
 
 # An hour on two cores: workers, broker and models are killed, stopped and lied to; the report is in chaos/report.md.

@@ -12,9 +12,10 @@ import os
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -110,6 +111,8 @@ def configure(level: str = "info", form: str = "auto") -> None:
     threading.excepthook = _thread_died
     sys.excepthook = _uncaught
     sys.unraisablehook = _unraisable
+    # So would a warning: pydantic's name the value that they warn of.
+    warnings.showwarning = _warned
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     shared: list[Any] = [
@@ -153,6 +156,18 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 def _unraisable(args: sys.UnraisableHookArgs) -> None:
     structlog.get_logger("causa").warning("an exception was ignored", exc_info=args.exc_value)
+
+
+def _warned(
+    message: Warning | str,  # noqa: ARG001 - it may quote a record
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - the log is the only place for it
+    line: str | None = None,  # noqa: ARG001 - a line of source
+) -> None:
+    at = f"{filename.rsplit('/', 1)[-1]}:{lineno}"
+    structlog.get_logger("causa").warning("a warning was given", exception_type=category.__name__, exception_at=at)
 
 
 class _ForeignOnly(_Template):

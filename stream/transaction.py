@@ -8,26 +8,49 @@ writer must begin again and look at what became visible.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from stream import failpoints
-from stream.errors import BrokerUnavailable, Overtaken
+from stream.errors import BrokerUnavailable, CausaError, Overtaken
 
 PATIENCE_S = 60.0
 """Longest wait for one step: what takes longer is given up and begun again."""
 STOP_S = 5.0
 TRANSACTION_S = 45.0
 """After so long without an end the broker aborts a transaction by itself, and readers go on past it."""
-UNKNOWN = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
-"""What leaves the end of a transaction unknown. aiokafka asserts its states: a call that comes behind an error which was
-met in the background, such as a fence, finds a state that it does not expect."""
+EXPECTED = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
+"""What a broker that is in trouble makes aiokafka raise. It asserts its states: a call that comes behind an error which was
+met in the background, such as a fence, finds a state that it does not expect. When a connection goes under in the middle
+of an answer it raises nearly anything else; to begin again is safe whatever it was, and the rest is told in the log."""
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
+log = structlog.get_logger("causa.transaction")
+
+
+@contextmanager
+def unknown() -> Iterator[None]:
+    """Around calls of Kafka's clients: whatever they raise leaves the end of a transaction unknown.
+
+    Our own errors go through, and so do a test's.
+
+    Raises:
+        BrokerUnavailable: begin again.
+    """
+    try:
+        yield
+    except (CausaError, failpoints.FailPoint):
+        raise
+    except EXPECTED as error:
+        raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
+    except Exception as error:
+        log.warning("a client of the broker's failed in a way that is not known", exc_info=error)
+        raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
 
 
 class Record(Protocol):
@@ -83,13 +106,11 @@ class TransactionalWriter:
         """
         await self.close()
         self._producer = AIOKafkaProducer(**self._options)
-        try:
+        with unknown():
             async with asyncio.timeout(PATIENCE_S):
                 await self._producer.start()
                 await self._producer.begin_transaction()  # waits until the broker has fenced whoever was before us
                 self._open = True
-        except UNKNOWN as error:
-            raise BrokerUnavailable(f"transaction: {type(error).__name__}") from error
 
     async def commit(
         self,
@@ -115,37 +136,46 @@ class TransactionalWriter:
         if producer is None:
             raise BrokerUnavailable("transaction: not begun")
         queued: list[asyncio.Future[Any]] = []
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                if not self._open:
-                    await producer.begin_transaction()
-                self._open = False
-                for number, (topic, record) in enumerate(records):
-                    if number == len(records) // 2:
-                        await failpoints.reach("mid-produce")
-                    queued.append(
-                        await producer.send(topic, record.value, key=record.key, headers=list(record.headers))
-                    )
-                written = await asyncio.gather(*queued)
-                await failpoints.reach("before-offsets")
-                if offsets:
-                    await producer.send_offsets_to_transaction(dict(offsets), group)
-                await failpoints.reach("after-offsets")
-                await producer.commit_transaction()
-                await failpoints.reach("after-commit")
-                return list(written)
-        except UNKNOWN as error:
-            for sent in queued:
-                sent.add_done_callback(_heard)  # one fault was told: those of the other records are the same
-            if isinstance(error, _FENCED) or any(_fenced(sent) for sent in queued):
-                raise Overtaken(f"another process writes as {self._name}") from None
-            raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
+        with unknown():
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    return await self._committed(producer, records, offsets, group, queued)
+            except Exception as error:
+                for sent in queued:
+                    sent.add_done_callback(_heard)  # one fault was told: those of the other records are the same
+                if isinstance(error, _FENCED) or any(_fenced(sent) for sent in queued):
+                    raise Overtaken(f"another process writes as {self._name}") from None
+                raise
+
+    async def _committed(
+        self,
+        producer: AIOKafkaProducer,
+        records: Sequence[tuple[str, Record]],
+        offsets: Mapping[TopicPartition, Any] | None,
+        group: str,
+        queued: list[asyncio.Future[Any]],
+    ) -> list[Any]:
+        if not self._open:
+            await producer.begin_transaction()
+        self._open = False
+        for number, (topic, record) in enumerate(records):
+            if number == len(records) // 2:
+                await failpoints.reach("mid-produce")
+            queued.append(await producer.send(topic, record.value, key=record.key, headers=list(record.headers)))
+        written = await asyncio.gather(*queued)
+        await failpoints.reach("before-offsets")
+        if offsets:
+            await producer.send_offsets_to_transaction(dict(offsets), group)
+        await failpoints.reach("after-offsets")
+        await producer.commit_transaction()
+        await failpoints.reach("after-commit")
+        return list(written)
 
     async def close(self) -> None:
         """Disconnect; what is not committed never was."""
         producer, self._producer, self._open = self._producer, None, False
         if producer is not None:
-            with suppress(*UNKNOWN):
+            with suppress(Exception):  # what it did not commit is aborted by the broker, or by who begins next
                 await asyncio.wait_for(producer.stop(), STOP_S)
 
 

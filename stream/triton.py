@@ -7,6 +7,7 @@ gRPC. The coder (`stream.coder.model`) and the ranker (`stream.underlying.rankin
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -30,7 +31,7 @@ class Model(Protocol[Q_contra, A_co]):
 
     @property
     def version(self) -> str:
-        """Name and version as served, written in every result."""
+        """Name and version as served, written in every result; right behind an answer, those that gave it."""
 
     async def ask(self, requests: Sequence[Q_contra]) -> Sequence[A_co]:
         """Answers in the requests' order, one for each.
@@ -56,6 +57,18 @@ def _classified(error: InferenceServerException) -> Exception:
     if status == "NOT_FOUND":
         return ModelMisconfigured("Triton does not serve the pinned model and version")
     return ModelFault(f"Triton: {status or 'no status'}")
+
+
+def _arrays(result: triton.InferResult, outputs: Sequence[str]) -> dict[str, Any]:
+    """Output arrays by name, None for one that is missing.
+
+    Raises:
+        ModelFault: the bytes of one are not those of its shape and type.
+    """
+    try:
+        return {name: result.as_numpy(name) for name in outputs}
+    except (ValueError, TypeError, struct.error) as error:
+        raise ModelFault(f"an output cannot be read: {type(error).__name__}") from None
 
 
 class Endpoint:
@@ -133,6 +146,8 @@ class Endpoint:
     async def infer(self, columns: Mapping[str, Sequence[str]], outputs: Sequence[str]) -> dict[str, Any]:
         """Output arrays by name (None for one that is missing) for columns of strings, one row each.
 
+        Whoever reads `version` right behind the answer, with no wait between, reads the version that answered.
+
         Raises:
             ModelUnavailable, ModelMisconfigured, ModelFault: see `Model.ask`.
         """
@@ -144,6 +159,7 @@ class Endpoint:
         try:
             if not self._sure:
                 await self._identify()
+            asked = self.version
             result = await self._client.infer(
                 self._name, inputs, model_version=self._version, client_timeout=self._deadline, priority=self._priority
             )
@@ -155,7 +171,9 @@ class Endpoint:
         except grpc.RpcError as error:
             self._sure = False
             raise ModelUnavailable(f"Triton: {type(error).__name__}") from None
-        return {name: result.as_numpy(name) for name in outputs}
+        if asked != self.version:  # another request has met other weights while this one was under way
+            raise ModelUnavailable("Triton: other weights are served meanwhile")
+        return _arrays(result, outputs)
 
     async def close(self) -> None:
         """See `Model.close`."""

@@ -49,6 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     So that they come in this order `make test` tells xdist to keep it.
     """
-    first = ("test_quality.py", "test_browser.py", "test_schemas.py", "test_empty.py", "test_undo.py", "test_judging.py")
+    first = (
+        "test_quality.py",
+        "test_browser.py",
+        "test_schemas.py",
+        "test_empty.py",
+        "test_undo.py",
+        "test_judging.py",
+    )
     slow = {item.path for item in items if item.get_closest_marker("servers") or item.path.name in first}
     items.sort(key=lambda item: item.path not in slow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
+from stream import acl
+from stream.cli.main import app
 from stream.embedded.kafka import VERSION, KafkaServer
 from stream.kafka import client_options
 from stream.settings import REPOSITORY, Settings, load
@@ -24,12 +28,17 @@ COMPOSE_FILE = REPOSITORY / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
-SECRETS = {
-    "CAUSA_KAFKA__SASL__PASSWORD": "0123456789abcdef",
+ROLES = {right.principal.removeprefix("User:causa-") for right in acl.declared(Settings())}
+SECRETS = {f"KAFKA_{role.upper()}_PASSWORD": f"hunter2{role}" for role in {*ROLES, "admin"}} | {
     "CAUSA_SEALING__KEKS": '{"2026": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}',
     "CAUSA_AUDIT_KEY": "00ff",
     "CAUSA_DESK__KEY": "00aa",
 }
+USERS = {
+    "topics": "admin", "worker": "worker", "alerts": "surveillance", "dashboard": "surveillance", "desk": "desk",
+    "publisher": "producer",
+}  # fmt: skip
+OPEN_TEXT = {"worker", "desk"}
 # Services that live no longer than a command, and why they have no health check.
 ONE_SHOT = {"topics": "ends when the topics are made", "publisher": "ends with its input"}
 
@@ -75,9 +84,37 @@ def test_settings_know_every_variable(service: str, monkeypatch: pytest.MonkeyPa
     settings = load()
     if own:
         assert settings.kafka.bootstrap == "kafka:9094" and settings.triton.url == "triton:8001"
-        assert settings.kafka.sasl.password.get_secret_value() == SECRETS["CAUSA_KAFKA__SASL__PASSWORD"]
-        assert settings.sealing.keks and settings.audit_key.get_secret_value()
+        assert settings.kafka.sasl.username == f"causa-{USERS[service]}"
+        assert settings.kafka.sasl.password.get_secret_value() == f"hunter2{USERS[service]}"
+        assert bool(settings.audit_key.get_secret_value()) == (service == "worker")
         assert client_options(settings, settings.kafka.bootstrap)["security_protocol"] == "SASL_PLAINTEXT"
+
+
+def test_only_those_that_open_text_have_keys_to_it() -> None:
+    keyed = {name for name in SERVICES if any("SEALING" in variable for variable in environment(name))}
+    stored = {
+        name
+        for name, service in SERVICES.items()
+        if any("keys" in (one["source"], one["target"].split("/")[-1]) for one in service.get("volumes", []))
+    }
+    assert keyed == stored == OPEN_TEXT
+    kek = SECRETS["CAUSA_SEALING__KEKS"]
+    assert {name for name in SERVICES if kek in environment(name).values()} == OPEN_TEXT
+
+
+def test_each_service_knows_the_password_of_its_own_role_alone() -> None:
+    for name in SERVICES:
+        known = {user for user in {*ROLES, "admin"} if f"hunter2{user}" in environment(name).values()}
+        assert known == ({USERS[name]} if name in USERS else set())
+    told = re.findall(
+        r'user_causa-([\w-]+)="([^"]*)"', environment("kafka")["KAFKA_LISTENER_NAME_CLIENT_PLAIN_SASL_JAAS_CONFIG"]
+    )
+    assert dict(told) == {user: f"hunter2{user}" for user in {*ROLES, "admin"}}
+
+
+def test_offsets_of_a_group_that_rests_are_kept() -> None:
+    """As long as Kafka can count: a signed int of minutes."""
+    assert int(environment("kafka")["KAFKA_OFFSETS_RETENTION_MINUTES"]) == 2**31 - 1
 
 
 def test_misspelt_variable_would_be_seen() -> None:
@@ -89,21 +126,23 @@ def test_passwords_have_no_default() -> None:
     text = COMPOSE_FILE.read_text(encoding="utf-8")
     for name, rest in VARIABLE.findall(text):
         assert rest.startswith(":?") or name == "CAUSA_SEALING__KEK", name
-        assert is_setting(name)
+        assert is_setting(name) or name in SECRETS
     secret = re.compile(r"password|secret|key|token", re.IGNORECASE)
     for service in SERVICES:
         for name, value in environment(service, values={}).items():
             if secret.search(name) and not name.startswith("KAFKA_LISTENER_NAME"):
                 # A path names the file that holds it.
                 assert value == "" or re.fullmatch(r"/run/secrets/\w+", value), f"{service} {name}"
-            assert not re.search(r'user_\w+="[^"]', value)
+            assert not re.search(r'user_[\w-]+="[^"]', value)
 
 
 def test_deployment_guide_sets_every_secret() -> None:
     guide = (REPOSITORY / "docs" / "deploy.md").read_text(encoding="utf-8")
     for name, rest in VARIABLE.findall(COMPOSE_FILE.read_text(encoding="utf-8")):
-        if rest.startswith(":?"):
+        if rest.startswith(":?") and not name.startswith("KAFKA_"):
             assert f"\n{name}=" in guide, name
+    (users,) = re.findall(r"^for user in ([A-Z ]+); do$", guide, re.MULTILINE)
+    assert sorted(users.lower().split()) == sorted({*ROLES, "admin"})
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -234,9 +273,8 @@ def clients(broker: KafkaServer, listener: str, **sasl: str) -> dict[str, Any]:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("listener", ["login", "host"])
-async def test_broker_takes_the_workers_login(broker: KafkaServer, listener: str) -> None:
-    password = SECRETS["CAUSA_KAFKA__SASL__PASSWORD"]
-    options = clients(broker, listener, mechanism="PLAIN", username="causa", password=password)
+async def test_broker_takes_the_administrators_login(broker: KafkaServer, listener: str) -> None:
+    options = clients(broker, listener, mechanism="PLAIN", username="causa-admin", password="hunter2admin")
     admin = AIOKafkaAdminClient(**options)
     await admin.start()
     try:
@@ -248,9 +286,57 @@ async def test_broker_takes_the_workers_login(broker: KafkaServer, listener: str
 
 
 @pytest.mark.servers
+def test_topics_hands_the_rights_over_and_each_user_keeps_to_his(
+    broker: KafkaServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment("topics").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CAUSA_KAFKA__BOOTSTRAP", f"127.0.0.1:{broker.ports['login']}")
+    shell, option, line = SERVICES["topics"]["command"]
+    assert (shell, option) == ("sh", "-c")
+    for command in line.split(" && "):
+        causa, *words = command.split()
+        done = CliRunner().invoke(app, words)
+        assert causa == "causa" and done.exit_code == 0, done.output
+    asyncio.run(given(clients(broker, "login", mechanism="PLAIN", username="causa-admin", password="hunter2admin")))
+    for user, topic, may in (
+        ("producer", "certificates", True), ("producer", "coded", False), ("surveillance", "alerts", True),
+        ("surveillance", "manual", False), ("desk", "corrections", True), ("desk", "coded", False),
+    ):  # fmt: skip
+        assert asyncio.run(writes(broker, user, topic)) is may, (user, topic)
+
+
+async def given(options: dict[str, Any]) -> None:
+    """The broker is a moment behind itself."""
+    declared = set(acl.declared(Settings()))
+    async with asyncio.timeout(20):
+        while not declared <= await acl.present(options):  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.1)
+
+
+async def writes(broker: KafkaServer, user: str, topic: str) -> bool:
+    """Whether a user's record is taken."""
+    options = clients(broker, "login", mechanism="PLAIN", username=f"causa-{user}", password=f"hunter2{user}")
+    async with AIOKafkaProducer(**options) as producer:
+        try:
+            await producer.send_and_wait(topic, b"x", key=b"c")
+        except TopicAuthorizationFailedError:
+            return False
+    return True
+
+
+@pytest.mark.servers
 @pytest.mark.parametrize("listener", ["login", "host"])
 @pytest.mark.parametrize(
-    "sasl", [{}, {"mechanism": "PLAIN", "username": "causa", "password": "wrong"}], ids=["none", "wrong"]
+    "sasl",
+    [
+        {},
+        {"mechanism": "PLAIN", "username": "causa-worker", "password": "wrong"},
+        {"mechanism": "PLAIN", "username": "causa-worker", "password": "hunter2admin"},
+        {"mechanism": "PLAIN", "username": "ANONYMOUS", "password": "hunter2admin"},
+    ],
+    ids=["none", "wrong", "another's", "nobody"],
 )
 async def test_broker_refuses_others(broker: KafkaServer, listener: str, sasl: dict[str, str]) -> None:
     producer = AIOKafkaProducer(**clients(broker, listener, **sasl))

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydantic
 import pytest
 import structlog
 
@@ -27,7 +28,7 @@ def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """What the log has written; the logging of the tests is put back afterwards."""
     root, out = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers[:], root.level
-    hooks = threading.excepthook, sys.excepthook, sys.unraisablehook
+    hooks = threading.excepthook, sys.excepthook, sys.unraisablehook, warnings.showwarning
     log.configure("debug", request.param)
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
@@ -35,7 +36,7 @@ def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     yield out
     root.handlers[:] = handlers
     root.setLevel(level)
-    threading.excepthook, sys.excepthook, sys.unraisablehook = hooks
+    threading.excepthook, sys.excepthook, sys.unraisablehook, warnings.showwarning = hooks
     structlog.reset_defaults()
 
 
@@ -113,6 +114,22 @@ def test_a_task_that_dies_unheard_is_told_without_its_message(logged: io.StringI
     asyncio.run(forget())
     assert "Task exception was never retrieved" in logged.getvalue()
     assert "infarctus" not in logged.getvalue()
+
+
+def test_a_warning_is_told_by_its_kind_and_place(logged: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    class Model(pydantic.BaseModel):
+        text: int = 0
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(f"on one line: {SECRET}", ResourceWarning, stacklevel=1)
+        model = Model()
+        vars(model)["text"] = SECRET
+        model.model_dump()
+    said = logged.getvalue()
+    assert "infarctus" not in said + "".join(capsys.readouterr())
+    assert said.count("a warning was given") == 2 and "ResourceWarning" in said and "UserWarning" in said
+    assert "test_log.py:" in said
 
 
 @pytest.mark.parametrize("logged", ["json"], indirect=True)

@@ -45,6 +45,8 @@ CONFIGURATION = {
     "default.replication.factor": "1",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
+    # As long as Kafka can count: a group that rests for a week would else begin with the oldest record again.
+    "offsets.retention.minutes": str(2**31 - 1),
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "4",

@@ -21,7 +21,7 @@ from datetime import datetime
 
 import stream
 from stream import underlying as selection
-from stream.certificate import AGE_MAX, Age, AgeUnit, Certificate, Sealed, Status, certificate_record, read_certificate
+from stream.certificate import AGE_MAX, Age, AgeUnit, Certificate, Status, certificate_record, read_certificate
 from stream.coder import confidence, expressions, rules
 from stream.coder.coder import Coder, Proposal
 from stream.coder.model import LineAnswer, LineRequest
@@ -31,7 +31,6 @@ from stream.coding import (
     CodedCertificate,
     CodedLine,
     CodedStatus,
-    DeadLetter,
     ManualTask,
     Method,
     Modality,
@@ -44,12 +43,13 @@ from stream.coding import (
     dead_letter_record,
     task_record,
 )
-from stream.errors import CausaError, CoreFailed, InfrastructureError, InputError
+from stream.errors import CoreFailed, InfrastructureError, InputError, InvalidCorrection, OversizedText
 from stream.nomenclature import icd10
 from stream.pipeline.folding import correction_of, folded
+from stream.pipeline.letters import dead_letter, too_large
 from stream.pipeline.lines import Lines, causes_of, without_nothing
 from stream.pipeline.reading import ReadCertificate, ReadLine, read
-from stream.pipeline.record import Decision, Incoming, Outgoing, Received, place
+from stream.pipeline.record import Decision, Incoming, Outgoing, Received
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
 from stream.targeting import certainty, edits, policy
@@ -198,8 +198,10 @@ class Core:
             coded = folded(correction, incoming.key, incoming.origin, self._nomenclature)
             if coded is None:
                 return Decision(incoming, ())
-            value = self._encode("coded", coded_record(coded))
-            return Decision(incoming, (Outgoing("coded", incoming.key, value),), coded)
+            record = Outgoing("coded", incoming.key, self._encode("coded", coded_record(coded)))
+            if fault := too_large(record):
+                return Received(incoming, None, InvalidCorrection(f"result: {fault}"))
+            return Decision(incoming, (record,), coded)
         except InputError as error:
             return Received(incoming, None, error)
         except InfrastructureError:
@@ -319,6 +321,8 @@ class Core:
         """
         try:
             return self._decide(worded, rankings, ranker, now)
+        except OversizedText as error:
+            return self.reject(worded.prepared, error, now)
         except Exception as fault:
             return self.reject(worded.prepared, CoreFailed.of(fault), now)
 
@@ -343,30 +347,22 @@ class Core:
             now,
         )
         key = coded.certificate_id.encode()
-        return Decision(
-            prepared.incoming,
-            (
-                Outgoing("coded", key, self._encode("coded", coded_record(coded))),
-                Outgoing("manual", key, self._encode("manual", task_record(task))),
-            ),
-            coded,
+        outgoing = (
+            Outgoing("coded", key, self._encode("coded", coded_record(coded))),
+            Outgoing("manual", key, self._encode("manual", task_record(task))),
         )
+        if fault := next(filter(None, map(too_large, outgoing)), ""):
+            raise OversizedText(fault)
+        return Decision(prepared.incoming, outgoing, coded)
 
     def reject(self, prepared: Prepared, error: InputError, now: datetime) -> Decision:
         """The dead letter of a certificate: its bytes as they came (sealed when keys are set) and the error's code."""
         return self._reject(Received(prepared.incoming, prepared.received), error, now, prepared.keyring)
 
     def _reject(self, received: Received, error: InputError, now: datetime, keyring: Keyring) -> Decision:
-        incoming, origin = received.incoming, received.incoming.origin
-        payload: bytes | Sealed | None = incoming.value
-        if incoming.value is not None and keyring.seals:
-            try:
-                payload = keyring.seal_bytes(incoming.value, place(origin), "payload", owner=received.owner)
-            except CausaError:  # its key was shredded: what cannot be sealed is not kept
-                payload = None
-        letter = DeadLetter(error.code, error.message, payload, incoming.key, origin, now, stream.__version__)
-        record = Outgoing("dead-letters", incoming.key, self._encode("dead-letters", dead_letter_record(letter)))
-        return Decision(incoming, (record,), letter=letter)
+        letter = dead_letter(received, error, now, keyring)
+        record = Outgoing("dead-letters", letter.key, self._encode("dead-letters", dead_letter_record(letter)))
+        return Decision(received.incoming, (record,), letter=letter)
 
     def silence_rules(self) -> None:
         """Code with the model alone, whatever its confidence: for measuring what each coder gives."""

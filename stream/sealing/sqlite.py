@@ -40,6 +40,11 @@ class SqliteKeyStore:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a file yet: whoever asks for a key makes one."""
+        return self._path.exists()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One writer at a time, in this process and among processes; all or nothing."""

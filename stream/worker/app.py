@@ -26,7 +26,6 @@ from stream import kafka, metrics, tracing
 from stream import topics as declared_topics
 from stream.automation import KafkaChanges, Trust
 from stream.coder.model import CANARY, TritonModel, by_length
-from stream.errors import BrokerUnavailable, InvalidSettings
 from stream.health import Health
 from stream.pipeline.core import Core
 from stream.registry import open_registry
@@ -36,6 +35,7 @@ from stream.targeting import policy
 from stream.underlying import ranking
 from stream.underlying.ranking import TritonRanker
 from stream.wire import Wire
+from stream.worker import ground
 from stream.worker.asking import Guarded
 from stream.worker.batch import BatchProcessor
 from stream.worker.courier import AtLeastOnce, Courier, ExactlyOnce
@@ -45,15 +45,12 @@ from stream.worker.folding import ByTopic, Folder
 from stream.worker.lag import KafkaLag
 from stream.worker.observer import CONDITIONS, Observer, Watched
 from stream.worker.outbox import KafkaOutbox
-from stream.worker.stages import BreakerModel, Rarely
+from stream.worker.stages import BreakerModel
 from stream.worker.subjects import subject_topics
 from stream.worker.transactions import KafkaTransactions
 from stream.worker.trust import TrustKeeper
 
 log = structlog.get_logger("causa.worker")
-READY_POLL_S = 0.5
-TOLD_EVERY = 60
-"""Polls between two words about a model that is not served: half a minute."""
 LAST_RESORT_S = 3.0
 BLOCKED_S = 0.5
 INPUTS = ("certificates", "corrections")
@@ -71,8 +68,8 @@ class Worker:
 
     def __init__(self, settings: Settings, bootstrap: str, triton: str) -> None:
         self._settings = settings
-        topics = subject_topics(settings)
-        wire = Wire(open_registry(settings.registry, topics))
+        self._topics = topics = subject_topics(settings)
+        self._wire = wire = Wire(open_registry(settings.registry, topics))
         wire.warm((*INPUTS, "coded", "manual", "dead-letters", "automation"))
         self._core = core = Core(wire, settings)
         # Lexicon and tables live as long as the process: half a million objects that no collection need look at again.
@@ -98,7 +95,6 @@ class Worker:
         })  # fmt: skip
         self._flow = Flow(processor, self._courier, options.in_flight)
         self._observer = self._observing()
-        self._rarely = Rarely()
         self._app = make_app(settings, bootstrap)
         self._shared = asyncio.Event()
         self._app.on_partitions_assigned.connect(self._assigned)
@@ -205,41 +201,12 @@ class Worker:
 
     async def _prepare(self) -> None:
         """All that comes before the group is joined."""
-        await self._topics_checked()
+        await ground.topics_in_order(self._settings, self._options, self._inputs, self._topics, self._wire)
         # Before the group is joined: no certificate is coded by a worker that does not know how far it is trusted.
         await self._trust.start()
         self._observer.health.tell("trust")
-        await self._model_ready()
+        await ground.models_served(self._models, self._address)
         await self._courier.start()
-
-    async def _topics_checked(self) -> None:
-        """Wait for the broker, and look whether its topics are those that are declared."""
-        while True:
-            try:
-                absent = await declared_topics.missing(self._options, declared_topics.declared(self._settings))
-                # Asked for what is there only: a broker may make the topics that it is asked for.
-                numbers = {} if absent else await declared_topics.partitions(self._options, self._inputs)
-                break
-            except BrokerUnavailable as error:
-                if self._rarely.due(error.code):
-                    log.warning("held: the broker is waited for", code=error.code, reason=error.message)
-            await asyncio.sleep(READY_POLL_S)
-        if absent:
-            raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
-        if len(set(numbers.values())) > 1:
-            told = ", ".join(f"{topic} has {number}" for topic, number in numbers.items())
-            raise InvalidSettings(f"the worker's topics differ in their partitions: {told}", hint="causa topics check")
-
-    async def _model_ready(self) -> None:
-        """Wait for the pinned models; the group is joined only then, so that no partition waits on a cold start."""
-        polls = 0
-        for model in self._models:
-            while not await model.ready():
-                if polls % TOLD_EVERY == 0:
-                    await model.check_tls()
-                    log.warning("waiting for the model to be served", model=model.version, address=self._address)
-                polls += 1
-                await asyncio.sleep(READY_POLL_S)
 
     async def _join(self) -> None:
         """Join the group and stay until the app ends by itself."""

@@ -71,7 +71,7 @@ class BatchProcessor:
         worded: dict[int, Worded] = {}
         with _stage("word"):
             for number, (place, item) in enumerate(prepared.items()):
-                word = self._word(item, None if number in lines.rejected else lines.answers)
+                word = self._word(item, None if number in lines.rejected else lines.answers, lines.version)
                 if isinstance(word, Decision):
                     decisions[place] = word
                 else:
@@ -84,15 +84,15 @@ class BatchProcessor:
                 if number in cases.rejected:
                     decisions[place] = self._rejected(one.prepared)
                 else:
-                    decisions[place] = self._core.decide(one, cases.answers, self._ranker.version, self._clock())
+                    decisions[place] = self._core.decide(one, cases.answers, cases.version, self._clock())
                 await _breathe(number)
         return [decisions[place] for place in range(len(batch))]
 
-    def _word(self, item: Prepared, answers: Mapping[LineRequest, LineAnswer] | None) -> Worded | Decision:
+    def _word(self, item: Prepared, answers: Mapping[LineRequest, LineAnswer] | None, coder: str) -> Worded | Decision:
         """Its codes; a dead letter where the model rejects it (no answers) or our own code fails."""
         if answers is None:
             return self._rejected(item)
-        return self._core.word(item, answers, self._coder.version, self._clock())
+        return self._core.word(item, answers, coder, self._clock())
 
     def _rejected(self, item: Prepared) -> Decision:
         error = ModelRejected("the model fails on this certificate alone")

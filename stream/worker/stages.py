@@ -202,10 +202,14 @@ class SplitModel(Stage[Q, A]):
 
     async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
         """See `Model.ask`."""
-        answers: list[A] = []
-        for start in range(0, len(requests), self._rows):
-            answers += await self._model.ask(requests[start : start + self._rows])
-        return answers
+        while True:
+            answers: list[A] = []
+            versions = set()
+            for start in range(0, len(requests), self._rows):
+                answers += await self._model.ask(requests[start : start + self._rows])
+                versions.add(self.version)
+            if len(versions) <= 1:  # else other weights answered the later ones
+                return answers
 
 
 class CachedModel(Stage[K, A]):
@@ -228,6 +232,10 @@ class CachedModel(Stage[K, A]):
 
     async def ask(self, requests: Sequence[K]) -> list[A]:
         """See `Model.ask`."""
+        asked = self.version
+        if self._of != asked:  # what another version said is forgotten
+            self._of = asked
+            self._known.clear()
         found: dict[K, A] = {}
         for request in requests:
             if request in self._known:
@@ -237,15 +245,13 @@ class CachedModel(Stage[K, A]):
         metrics.ANSWERS.labels(self._name, "cache").inc(len(requests) - len(missing))
         if missing:
             answers = await self._model.ask(missing)
-            if self._of != self.version:
-                # Another version answers now, or the first to answer said its name: what it did not say is forgotten.
-                self._of = self.version
-                self._known.clear()
-                if found:
-                    return await self.ask(requests)
+            unchanged = asked == self.version
+            if found and not unchanged:
+                # Another version answers now, or the first to answer said its name: one batch has answers of one version.
+                return await self.ask(requests)
             for request, answer in zip(missing, answers, strict=True):
                 found[request] = answer
-                if self._size:
+                if self._size and unchanged:
                     self._known[request] = answer
             while len(self._known) > self._size:
                 self._known.popitem(last=False)

@@ -14,11 +14,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
 from stream.errors import BrokerUnavailable, Overtaken
 from stream.pipeline.record import Outgoing
-from stream.transaction import PATIENCE_S, STOP_S, UNKNOWN, TransactionalWriter
+from stream.transaction import PATIENCE_S, STOP_S, TransactionalWriter, unknown
 
 LITTLE = 64 * 1024
 """Bytes that are fetched to see where the next record stands: the first record comes whole whatever its size."""
@@ -47,11 +46,9 @@ class KafkaTransactions:
         """See `Transactions.begin`."""
         await self.close()
         await self._writer.begin()
-        try:
+        with unknown():
             async with asyncio.timeout(PATIENCE_S):
                 return await self._committed()
-        except UNKNOWN as error:
-            raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
 
     async def _committed(self) -> dict[str, int]:
         places = list(self._places.values())
@@ -60,7 +57,7 @@ class KafkaTransactions:
             await admin.start()
             found = await admin.list_consumer_group_offsets(self._group, partitions=places)
         finally:
-            with suppress(KafkaError):
+            with suppress(Exception):
                 await admin.close()
         if any(place not in found for place in places):
             # The broker names every partition that it is asked for, with -1 where it has no offset. Silence is an error.
@@ -80,7 +77,7 @@ class KafkaTransactions:
     async def between(self, topic: str, first: int, last: int) -> bool:
         """See `Transactions.between`."""
         place = self._places[topic]
-        try:
+        with unknown():
             async with asyncio.timeout(PATIENCE_S):
                 reader = await self._reading()
                 # What retention has deleted is no longer there to be coded.
@@ -90,8 +87,6 @@ class KafkaTransactions:
                 reader.seek(place, max(first, oldest))
                 record = await reader.getone(place)
                 return bool(record.offset < last)
-        except (KafkaError, TimeoutError, OSError) as error:
-            raise BrokerUnavailable(f"transaction: {type(error).__name__}") from None
 
     async def _reading(self) -> AIOKafkaConsumer:
         """A reader of the inputs: producers with transactions leave a hole behind each, and so many questions."""
@@ -109,7 +104,7 @@ class KafkaTransactions:
         reader, self._reader = self._reader, None
         await self._writer.close()
         if reader is not None:
-            with suppress(*UNKNOWN):
+            with suppress(Exception):
                 await asyncio.wait_for(reader.stop(), STOP_S)
 
 

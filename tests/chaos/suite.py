@@ -63,19 +63,37 @@ class Suite:
 
 @dataclass
 class Outcome:
-    """What a suite has shown."""
+    """What a suite has shown.
+
+    Attributes:
+        faults: last words of workers that ended though nobody asked.
+        idle: strikes that did nothing, so that nothing was tried.
+    """
 
     suite: Suite
     verdict: Verdict
     figures: Mapping[str, int]
     faults: Sequence[str]
     seconds: float
+    idle: Sequence[str] = ()
 
     @property
     def sound(self) -> bool:
-        """Whether it went as promised; without transactions answers may come again, later ones before, and some must."""
-        bad = {name for name, number in self.verdict.faults.items() if number}
-        return not bad if self.suite.once else "duplicated" in bad and bad <= {"duplicated", "disordered"}
+        """Whether it went as promised, and was put to the test."""
+        return not self.shortcomings
+
+    @property
+    def shortcomings(self) -> list[str]:
+        """What is not as it should be; without transactions answers may come again, later ones before, and some must."""
+        let = () if self.suite.once else ("duplicated", "disordered")
+        found = [f"{number} {name}" for name, number in self.verdict.faults.items() if number and name not in let]
+        if not self.suite.once and not self.verdict.faults["duplicated"]:
+            found.append("no double was seen, so this check may be blind to them")
+        if self.faults:
+            found.append(f"{len(self.faults)} workers ended by themselves")
+        if self.verdict.records < self.suite.certificates:
+            found.append(f"{self.verdict.records} records of {self.suite.certificates}")
+        return [*found, *self.idle]
 
 
 async def play(suite: Suite, arena: Arena) -> Outcome:
@@ -84,12 +102,14 @@ async def play(suite: Suite, arena: Arena) -> Outcome:
     arena.fleet.keep(suite.workers)
     await arena.until(lambda: len(arena.fleet.serving) == suite.workers, "the workers to serve")
     enough = asyncio.Event()
+    idle: list[str] = []
     feeding = asyncio.create_task(arena.feed(suite.certificates, suite.rate, enough, poison=suite.poison))
     try:
         for number, strike in enumerate(suite.strikes):
             mark = round(suite.certificates * (number + 0.5) / len(suite.strikes) * 0.95)
             await arena.until(lambda mark=mark: arena.answered >= mark or feeding.done(), f"answer {mark}")  # type: ignore[misc]
-            await one(strike, arena)
+            if not await one(strike, arena):
+                idle.append(f"strike {number + 1}, {strike.fault}, did nothing")
         enough.set()
         await feeding
     finally:
@@ -97,14 +117,16 @@ async def play(suite: Suite, arena: Arena) -> Outcome:
     await arena.settled()
     arena.count("worker crashes", len(arena.fleet.faults))
     arena.count("trapped", arena.fleet.trapped)
-    return Outcome(suite, await judge(arena), arena.figures, arena.fleet.faults, time.monotonic() - began)
+    return Outcome(suite, await judge(arena), arena.figures, arena.fleet.faults, time.monotonic() - began, idle)
 
 
-async def one(strike: Strike, arena: Arena) -> None:
-    """One fault, from its beginning to its end."""
+async def one(strike: Strike, arena: Arena) -> bool:
+    """One fault, from its beginning to its end; whether its figure grew."""
     fault = faults.open_(strike.fault, **strike.options)
+    before = arena.figures.get(fault.figure, 0)
     await fault.strike(arena)
     try:
         await asyncio.sleep(strike.seconds)
     finally:
         await fault.heal(arena)
+    return arena.figures.get(fault.figure, 0) > before

@@ -37,7 +37,7 @@ async def test_nothing_is_lost_and_nothing_doubled_whoever_dies_or_sleeps(
     suite = Suite("short", "a little of everything", 1_000, strikes, workers=2, rate=40, poison=0.02)
     async with Arena(Servers([own_kafka], triton_server), tmp_path / "workers") as arena:
         outcome = await play(suite, arena)
-    assert outcome.sound, str(outcome.verdict)
+    assert outcome.sound, (outcome.shortcomings, str(outcome.verdict))
     assert not outcome.faults, outcome.faults
     assert outcome.verdict.records >= suite.certificates
     struck = dict(outcome.figures)

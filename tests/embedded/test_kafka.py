@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stream.embedded.kafka import KafkaServer, _escaped
 from stream.embedded.ports import HOST, is_open
@@ -35,6 +36,18 @@ async def create(bootstrap: str) -> None:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(TOPIC, 1, 1)])
+    finally:
+        await admin.close()
+
+
+async def configured(bootstrap: str, name: str) -> str:
+    """A broker's own word on one of its settings."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, "1", {name: None})])
+        ((_, _, _, _, (entry, *_)),) = answer.resources
+        return str(entry[1])
     finally:
         await admin.close()
 
@@ -69,6 +82,8 @@ async def test_records_outlive_stop_and_kill(kafka: KafkaServer, gone: Callable[
         assert not is_open(kafka.ports["proxy"])
         assert kafka.start() is False
         bootstrap = kafka.bootstrap
+        # The offsets of a group without members are kept for good.
+        assert await configured(bootstrap, "offsets.retention.minutes") == str(2**31 - 1)
         await create(bootstrap)
         large = os.urandom(10_000_000)
         await publish(bootstrap, b"first", large)

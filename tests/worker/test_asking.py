@@ -25,7 +25,7 @@ from stream.underlying import ranking
 from stream.underlying.ranking import MemoryRanker, Ranked, RankModel
 from stream.underlying.request import RankRequest
 from stream.wire import Wire
-from stream.worker.asking import STRIKES, Asker, Guarded
+from stream.worker.asking import FAILURES, STRIKES, Asker, Guarded
 from stream.worker.batch import BatchProcessor
 from stream.worker.stages import ROWS
 from worker.askers import HOLD_S, coder, ranker
@@ -57,7 +57,7 @@ def processor(lines: LineModel | None = None, cases: RankModel | None = None) ->
 
 
 class Flaky(Generic[Q, A]):
-    """Fails, while the canary is answered or not, as it is told; once told all, it answers."""
+    """Fails as it is told, the canary behind it being answered or not for once; once told all, it answers."""
 
     def __init__(self, model: Model[Q, A], canary: Q, script: Sequence[tuple[Exception, bool]]) -> None:
         self.version = model.version
@@ -67,7 +67,8 @@ class Flaky(Generic[Q, A]):
 
     async def ask(self, requests: Sequence[Q]) -> Sequence[A]:
         if list(requests) == [self._canary]:
-            if not self._alive:
+            alive, self._alive = self._alive, True
+            if not alive:
                 raise ModelUnavailable
         elif self._script:
             error, self._alive = self._script.pop(0)
@@ -158,6 +159,43 @@ async def test_strikes_count_in_a_row_only(side: str) -> None:
 
 
 @either
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("fault", FAULTS[:2], ids=lambda fault: fault.code)
+async def test_no_certificate_is_given_up_for_a_fault_of_the_server_that_does_not_last(
+    side: str, fault: InfrastructureError, alive: bool
+) -> None:
+    process, model = flaky(side, *[(fault, alive)] * 4 * FAILURES)
+    assert outcome(await process.process(batch_of(SOUND))) == ["coded"]
+    assert model.rounds == 4 * FAILURES
+
+
+@given(st.sets(st.integers(0, 6), max_size=7), st.booleans())
+@settings(deadline=None, max_examples=12)
+def test_who_gets_no_answer_for_long_or_kills_the_server_each_time_holds_nobody_for_ever(
+    bad: set[int], kills: bool
+) -> None:
+    """A deadline that one item alone misses, or a server that dies of it, and is back a little later."""
+
+    class Killed(Echo):
+        down = 0
+
+        async def ask(self, requests: Sequence[str]) -> list[str]:
+            await asyncio.sleep(0)
+            if self.down:
+                self.down -= 1
+                raise ModelUnavailable
+            if "bad" in requests:
+                self.down = 3 if kills else 0
+                raise ModelUnavailable
+            return await super().ask(requests)
+
+    killed = Killed()
+    items = [["bad" if place in bad else f"r{place}"] for place in range(7)]
+    found = asyncio.run(Asker(killed, killed, "canary", 0.0001, lasting_s=0.002).ask(items, lambda item: item))
+    assert found.rejected == bad and len(found.answers) == 7 - len(bad)
+
+
+@either
 async def test_held_certificates_are_coded_as_if_nothing_had_been(side: str) -> None:
     batch = [Incoming(WIRE.encode("certificates", certificate_record(c)), b"k") for c in samples()[:40]]
     fault = ModelUnavailable()
@@ -233,6 +271,22 @@ async def test_one_request_where_all_is_well_and_none_where_nothing_is_asked() -
     assert echo.calls == [["a", "b", "c"]] and asker.version == "echo-1"
     echo.failures = [ModelUnavailable()]
     assert (await asker.ask(["", ""], tuple)).answers == {} and len(echo.calls) == 1
+
+
+async def test_a_batch_has_answers_of_one_version_and_says_which() -> None:
+    class Replaced(Echo):
+        async def ask(self, requests: Sequence[str]) -> list[str]:
+            answers = await super().ask(requests)
+            if requests == ["c", "d"]:
+                self.version = "echo-2"
+            return [f"{answer}{self.version[-1]}" for answer in answers]
+
+    echo = Replaced()
+    echo.failures = [ModelFault()]
+    found = await Asker(echo, echo, "canary", HOLD_S).ask(["ab", "cd"], tuple)
+    assert found.version == "echo-2" and found.answers == {letter: f"{letter.upper()}2" for letter in "abcd"}
+    asked = [call for call in echo.calls if call != ["canary"]]
+    assert asked == [["a", "b", "c", "d"], ["a", "b"], ["c", "d"], ["a", "b", "c", "d"]]
 
 
 async def test_an_unexpected_error_is_nobodys_fault_but_ours() -> None:

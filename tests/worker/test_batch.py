@@ -21,6 +21,7 @@ from stream.registry import MemoryRegistry, load_schemas
 from stream.settings import REPOSITORY, Settings
 from stream.underlying.ranking import MemoryRanker, RankModel
 from stream.wire import Wire
+from stream.worker.asking import Asker
 from stream.worker.batch import BatchProcessor
 from worker.askers import coder, ranker
 from worker.certificates import samples, spoiled
@@ -127,6 +128,25 @@ async def test_a_fault_of_our_own_is_told_of_its_certificate_alone(monkeypatch: 
     assert outcome(decisions) == ["coded", "CORE_FAILED", "coded"]
     letter = decisions[1].letter
     assert letter is not None and "cancer" not in letter.detail and letter.origin.offset == 1
+
+
+async def test_the_version_that_is_told_is_the_one_that_answered() -> None:
+    """Other weights are met by another batch while this one is being coded."""
+
+    lines = MemoryModel(WORDS, version="coder-1+a")
+    several = "insuffisance cardiaque sur cancer"
+    asking = coder(lines)
+
+    class Later(Asker[LineRequest, LineAnswer]):
+        async def ask(self, items: Sequence[Any], requests: Any) -> Any:
+            found = await asking.ask(items, requests)
+            lines.version = "coder-1+b"
+            return found
+
+    later = Later(lines, lines, CANARY)
+    batch = BatchProcessor(CORE, later, ranker(MemoryRanker({"C809": "C809"})), clock=lambda: NOW)
+    (decision,) = await batch.process(batch_of(several))
+    assert decision.coded is not None and decision.coded.versions.coder == "coder-1+a"
 
 
 async def test_an_outage_of_the_registry_holds() -> None:

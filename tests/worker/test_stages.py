@@ -135,7 +135,61 @@ def test_a_cache_never_changes_an_answer(requests: list[list[str]], size: int) -
     asyncio.run(ask())
 
 
+class Replaced(MemoryModel):
+    """Other weights are served from some call on; what was asked before is answered by those before."""
+
+    def __init__(self, *turns: str) -> None:
+        super().__init__(WORDS)
+        self._turns = list(turns)
+
+    async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+        self.version = self._turns.pop(0) if self._turns else self.version
+        await super().ask(requests)
+        return [(Tagged(0, 1, (self.version,), (0.9,)),) for _ in requests]
+
+
+def by(answers: Sequence[LineAnswer]) -> list[str]:
+    """The version that gave each answer."""
+    return [answer[0].codes[0] for answer in answers]
+
+
+async def test_what_was_asked_under_another_version_is_not_remembered() -> None:
+    gate = asyncio.Event()
+
+    class Late(MemoryModel):
+        async def ask(self, requests: Sequence[LineRequest]) -> list[LineAnswer]:
+            before = self.version
+            if requests[0].text == "late":
+                await gate.wait()
+            return [(Tagged(0, 1, (before,), (0.9,)),) for _ in requests]
+
+    model = Late(WORDS, version="coder-1+a")
+    cached = CachedModel(model, 10, by_length)
+    asking = asyncio.create_task(cached.ask(lines("late")))
+    await asyncio.sleep(0)
+    model.version = "coder-1+b"
+    assert by(await cached.ask(lines("x"))) == ["coder-1+b"]
+    gate.set()
+    await asking
+    assert by(await cached.ask(lines("late", "x"))) == ["coder-1+b"] * 2
+
+
+async def test_no_batch_mixes_what_is_remembered_of_one_version_with_answers_of_another() -> None:
+    model = Replaced("coder-1+a", "coder-1+a", "coder-1+b")
+    cached = CachedModel(model, 10, by_length)
+    await cached.ask(lines("w"))
+    assert by(await cached.ask(lines("x"))) == ["coder-1+a"]
+    assert by(await cached.ask(lines("x", "y"))) == ["coder-1+b"] * 2
+    model.version = "coder-1+c"
+    assert by(await cached.ask(lines("x", "y"))) == ["coder-1+c"] * 2
+
+
 # Split
+
+
+async def test_the_parts_of_a_request_are_answered_by_one_version() -> None:
+    split = SplitModel(Replaced("coder-1+a", "coder-1+a", "coder-1+b"), 1)
+    assert by(await split.ask(lines("x", "y", "z"))) == ["coder-1+b"] * 3
 
 
 @pytest.mark.parametrize("name", ["coder", "underlying"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import struct
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -9,12 +11,26 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import ProducerFenced
+from aiokafka.structs import OffsetAndMetadata
+from structlog.testing import capture_logs
 
+from stream import transaction
+from stream.certificate import utc_now
+from stream.coding import Origin, dead_letter_record, read_dead_letter
 from stream.embedded.kafka import KafkaServer
-from stream.errors import BrokerUnavailable
-from stream.pipeline.record import Outgoing
+from stream.errors import BadFrame, BrokerUnavailable
+from stream.failpoints import FailPoint
+from stream.pipeline.letters import TAKES, dead_letter
+from stream.pipeline.record import Incoming, Outgoing, Received
+from stream.registry import MemoryRegistry, load_schemas
+from stream.sealing import Keyring
+from stream.settings import REPOSITORY, Sealing
+from stream.wire import Wire
+from stream.worker import transactions
 from stream.worker.lanes import Transactions
 from stream.worker.transactions import KafkaTransactions, MemoryBroker, MemoryTransactions
+
+WIRE = Wire(MemoryRegistry(load_schemas(REPOSITORY / "schemas")))
 
 
 class Rig:
@@ -90,8 +106,8 @@ class KafkaRig(Rig):
     def _transactions(self) -> KafkaTransactions:
         return KafkaTransactions(self.inputs, 0, self.group, {"coded": self.output}, self.options)
 
-    async def committed(self) -> list[bytes]:
-        place = TopicPartition(self.output, 0)
+    async def committed(self, topic: str = "") -> list[bytes]:
+        place = TopicPartition(topic or self.output, 0)
         consumer = AIOKafkaConsumer(**self.options, isolation_level="read_committed", auto_offset_reset="earliest")
         await consumer.start()
         try:
@@ -217,6 +233,32 @@ class TestKafka(Behaviour):
             await rig.admin.delete_records({place: RecordsToDelete(before_offset=before)})
             assert not await one.between(place.topic, first, last)
 
+    async def test_a_record_that_was_compressed_below_the_limit_of_its_topic_is_a_dead_letter_all_the_same(
+        self, rig: KafkaRig
+    ) -> None:
+        """The broker counts a batch's bytes as the producer compressed them; we write what comes out of it."""
+        source, dead = f"{rig.group}-certificates", f"{rig.group}-dead-letters"
+        for name, subject in ((source, "coded"), (dead, "dead-letters")):
+            limit = {"max.message.bytes": str(TAKES[subject])}
+            await rig.admin.create_topics([NewTopic(name, 1, 1, topic_configs=limit)])
+        value = b"z" * (18 * 1024 * 1024)
+        producer = AIOKafkaProducer(**rig.options, compression_type="gzip", max_request_size=2 * len(value))
+        await producer.start()
+        await producer.send_and_wait(source, value, key=b"k")
+        await producer.stop()
+        (came,) = await rig.committed(source)
+        received = Received(Incoming(came, b"k", Origin(source, 0, 0)), None, BadFrame("nothing"))
+        letter = dead_letter(received, BadFrame("nothing"), utc_now(), Keyring(Sealing()))
+        written = WIRE.encode("dead-letters", dead_letter_record(letter))
+        one = KafkaTransactions((source,), 0, rig.group, {"dead-letters": dead}, rig.options)
+        rig.opened.append(one)
+        assert await one.begin() == {source: 0}
+        await one.commit([Outgoing("dead-letters", letter.key, written)], {source: 1})
+        (found,) = [read_dead_letter(WIRE.decode("dead-letters", value)) for value in await rig.committed(dead)]
+        assert found.payload is None and f"{len(value)} bytes" in found.detail
+        assert hashlib.sha256(value).hexdigest() in found.detail
+        assert await one.begin() == {source: 1}
+
 
 async def test_what_was_not_begun_writes_nothing() -> None:
     one = KafkaTransactions(("a",), 0, "g", {"coded": "coded"}, {})
@@ -230,6 +272,69 @@ async def test_a_broker_that_is_not_there_is_told() -> None:
     for ask in (one.begin(), one.between("a", 0, 1)):
         with pytest.raises(BrokerUnavailable):
             await ask
+    await one.close()
+
+
+class Odd:
+    """A client of a broker's that raises what nobody expects of it, from the call that it is told."""
+
+    def __init__(self, call: str, fault: BaseException) -> None:
+        self._call, self._fault = call, fault
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*_: Any, **__: Any) -> Any:
+            if name == self._call:
+                raise self._fault
+            if name == "send":
+                sent = asyncio.get_running_loop().create_future()
+                sent.set_result(None)
+                return sent
+            if name == "list_consumer_group_offsets":
+                return {TopicPartition("a", 0): OffsetAndMetadata(3, "")}
+            return None
+
+        return call
+
+    def __call__(self, *_: Any, **__: Any) -> Odd:
+        return self
+
+    def assign(self, *_: Any) -> None:
+        """Nothing to be told."""
+
+
+CALLS = {
+    "producer": ("start", "begin_transaction", "send", "send_offsets_to_transaction", "commit_transaction"),
+    "admin": ("start", "list_consumer_group_offsets"),
+    "reader": ("start", "beginning_offsets"),
+}
+
+
+@pytest.mark.parametrize("kind", [ValueError, AttributeError, struct.error, FailPoint, asyncio.CancelledError])
+@pytest.mark.parametrize(("client", "call"), [(client, call) for client, calls in CALLS.items() for call in calls])
+async def test_whatever_a_client_raises_is_one_more_end_that_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, client: str, call: str, kind: type[BaseException]
+) -> None:
+    classes = {
+        "producer": (transaction, "AIOKafkaProducer"), "admin": (transactions, "AIOKafkaAdminClient"),
+        "reader": (transactions, "AIOKafkaConsumer"),
+    }  # fmt: skip
+    for name, (module, attribute) in classes.items():
+        monkeypatch.setattr(module, attribute, Odd(call if name == client else "", kind("infarctus")))
+    one = KafkaTransactions(("a",), 0, "g", {"coded": "coded"}, {})
+
+    async def all_of_it() -> None:
+        assert await one.begin() == {"a": 3}
+        await one.commit(results(b"1", b"2"), {"a": 4})
+        await one.between("a", 0, 1)
+
+    ours = kind in (FailPoint, asyncio.CancelledError)
+    with capture_logs() as said, pytest.raises(kind if ours else BrokerUnavailable) as raised:
+        await all_of_it()
+    if not ours:
+        assert str(raised.value) == f"transaction: {kind.__name__}"
+    assert [entry["event"] for entry in said] == (
+        [] if ours else ["a client of the broker's failed in a way that is not known"]
+    )
     await one.close()
 
 

@@ -14,6 +14,8 @@ from stream.embedded.kafka import KafkaServer
 from stream.embedded.process import State
 from stream.embedded.server import Server
 
+DEATH_S = 20.0
+
 
 async def killed(server: Server) -> None:
     """SIGKILL to a server; returns when its watchdog knows."""
@@ -33,10 +35,12 @@ def _one(arena: Arena) -> KafkaServer:
 class KillBroker(Fault):
     """SIGKILL, and a start on the same data. Of three brokers one is taken that leads partitions: all of them do."""
 
+    figure = "broker kills"
+
     async def strike(self, arena: Arena) -> None:
         self._broker = _one(arena)
         await killed(self._broker)
-        arena.count("broker kills")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         await asyncio.to_thread(self._broker.start)
@@ -45,6 +49,8 @@ class KillBroker(Fault):
 @known("fill-disk")
 class FillDisk(Fault):
     """No byte is left on the broker's file system: it dies of its next write, and starts again once there is room."""
+
+    figure = "brokers that died of it"
 
     async def strike(self, arena: Arena) -> None:
         self._broker = _one(arena)
@@ -59,8 +65,12 @@ class FillDisk(Fault):
                 os.write(file.fileno(), bytes(max(4096, shutil.disk_usage(self._broker.data).free)))
 
     async def heal(self, arena: Arena) -> None:
+        with suppress(TimeoutError):  # its next write may be a moment away
+            async with asyncio.timeout(DEATH_S):
+                while self._broker.status().state is State.RUNNING:  # noqa: ASYNC110 - nothing tells when
+                    await asyncio.sleep(0.05)
         died = self._broker.status().state is not State.RUNNING
-        arena.count("brokers that died of it", int(died))
+        self.count(arena, int(died))
         self._ballast.unlink()
         if died:
             await asyncio.to_thread(self._broker.start)
@@ -70,12 +80,14 @@ class FillDisk(Fault):
 class PauseBroker(Fault):
     """SIGSTOP: connections stay, nothing answers."""
 
+    figure = "broker pauses"
+
     async def strike(self, arena: Arena) -> None:
         pid = _one(arena).status().pid
         assert pid is not None
         self._pid = pid
         os.kill(pid, signal.SIGSTOP)
-        arena.count("broker pauses")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         os.kill(self._pid, signal.SIGCONT)

@@ -16,12 +16,14 @@ def _proxy(arena: Arena) -> Proxy:
 class SlowConnection(Fault):
     """Every piece comes late, each way."""
 
+    figure = "slow spells"
+
     def __init__(self, latency_s: float = 0.3) -> None:
         self._latency_s = latency_s
 
     async def strike(self, arena: Arena) -> None:
         _proxy(arena).latency_s = self._latency_s
-        arena.count("slow spells")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         _proxy(arena).latency_s = 0.0
@@ -31,9 +33,11 @@ class SlowConnection(Fault):
 class SilentConnection(Fault):
     """Nothing passes; what was sent meanwhile arrives at last, and late."""
 
+    figure = "silences"
+
     async def strike(self, arena: Arena) -> None:
         _proxy(arena).silent = True
-        arena.count("silences")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         _proxy(arena).silent = False
@@ -43,10 +47,12 @@ class SilentConnection(Fault):
 class ResetConnections(Fault):
     """Every connection is reset in whatever it was doing, again and again until healed; new ones are reset too."""
 
+    figure = "connections reset"
+
     async def strike(self, arena: Arena) -> None:
         proxy = _proxy(arena)
         proxy.closed = True
-        arena.count("connections reset", proxy.reset())
+        self.count(arena, proxy.reset())
 
     async def heal(self, arena: Arena) -> None:
         _proxy(arena).closed = False

@@ -13,9 +13,15 @@ class Fault:
 
     Attributes:
         name: in the registry, the suites and the report.
+        figure: of the report; it grows with each strike that did something, and a suite where it does not is not sound.
     """
 
     name: ClassVar[str]
+    figure: str
+
+    def count(self, arena: Arena, more: int = 1) -> None:
+        """Tell that it did what it is there for."""
+        arena.count(self.figure, more)
 
     async def strike(self, arena: Arena) -> None:
         """Let it happen."""

@@ -15,12 +15,14 @@ PROMISE_S = 20
 class RollWorkers(Fault):
     """Every worker is told to stop, the next one once the one before is replaced; each must leave with status 0."""
 
+    figure = "restarts"
+
     async def strike(self, arena: Arena) -> None:
         for member in arena.fleet.serving:
             member.doomed = True
             member.signal(signal.SIGTERM)
             status = await member.ended()
-            arena.count("restarts")
+            self.count(arena)
             assert status == 0, (status, member.log.read_text(encoding="utf-8")[-2000:])
             await arena.until(lambda: len(arena.fleet.serving) >= arena.fleet.number, "the next worker to serve")
 
@@ -29,10 +31,12 @@ class RollWorkers(Fault):
 class AddWorker(Fault):
     """One more joins, and leaves again when healed: two rebalances."""
 
+    figure = "rebalances"
+
     async def strike(self, arena: Arena) -> None:
         self._member = arena.fleet.start()
         await arena.until(lambda: self._member.serving or not self._member.alive, "another worker to join")
-        arena.count("rebalances", 2)
+        self.count(arena, 2 * self._member.serving)
 
     async def heal(self, arena: Arena) -> None:
         self._member.doomed = True
@@ -43,6 +47,8 @@ class AddWorker(Fault):
 @known("stop-in-silence")
 class StopInSilence(Fault):
     """The broker falls silent, and all workers are told to stop: each must be gone as promised."""
+
+    figure = "stops in silence"
 
     async def strike(self, arena: Arena) -> None:
         proxy = arena.servers.proxy
@@ -56,7 +62,7 @@ class StopInSilence(Fault):
             await member.ended()
             log = member.log.read_text(encoding="utf-8")
             assert "worker stopped" in log, log[-2000:]
-            arena.count("stops in silence")
+            self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         assert arena.servers.proxy is not None

@@ -19,9 +19,11 @@ LOAD_S = 120.0
 class KillModel(Fault):
     """SIGKILL to Triton in the midst of its work, and a new start."""
 
+    figure = "Triton kills"
+
     async def strike(self, arena: Arena) -> None:
         await killed(arena.servers.triton)
-        arena.count("Triton kills")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         await asyncio.to_thread(arena.servers.triton.start)
@@ -31,12 +33,14 @@ class KillModel(Fault):
 class PauseModel(Fault):
     """SIGSTOP to Triton: requests run into their deadline."""
 
+    figure = "Triton pauses"
+
     async def strike(self, arena: Arena) -> None:
         pid = arena.servers.triton.status().pid
         assert pid is not None
         self._pid = pid
         os.kill(pid, signal.SIGSTOP)
-        arena.count("Triton pauses")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         os.kill(self._pid, signal.SIGCONT)
@@ -46,12 +50,14 @@ class PauseModel(Fault):
 class UnloadModel(Fault):
     """Triton lives, but does not serve a model that the workers need."""
 
+    figure = "models unloaded"
+
     def __init__(self, model: str = "coder") -> None:
         self._model = model
 
     async def strike(self, arena: Arena) -> None:
         await self._repository(arena, "unload")
-        arena.count("models unloaded")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         await self._repository(arena, "load")
@@ -66,13 +72,15 @@ class UnloadModel(Fault):
 class Nonsense(Fault):
     """The served models answer nonsense, or late: see `front.py`."""
 
+    figure = "spells of nonsense"
+
     def __init__(self, kind: str) -> None:
         self._kind = kind
 
     async def strike(self, arena: Arena) -> None:
         assert arena.servers.answers is not None, "this suite needs models with a front"
         arena.servers.answers.write_text(self._kind, encoding="utf-8")
-        arena.count("spells of nonsense")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         assert arena.servers.answers is not None

@@ -19,6 +19,8 @@ async def _one(arena: Arena) -> Member:
 class KillWorker(Fault):
     """SIGKILL: no last word, no open transaction closed."""
 
+    figure = "kills"
+
     async def strike(self, arena: Arena) -> None:
         member = await _one(arena)
         member.doomed = True
@@ -32,7 +34,7 @@ class KillWorkerAt(KillWorker):
     """SIGKILL to a worker; the one in its place kills itself at a named point, the so-maniest time it gets there."""
 
     def __init__(self, point: str, times: int = 2) -> None:
-        self._trap = f"{point}:kill:{times}"
+        self._trap, self.figure = f"{point}:kill:{times}", f"kills at {point}"
 
     async def strike(self, arena: Arena) -> None:
         fleet = arena.fleet
@@ -42,18 +44,20 @@ class KillWorkerAt(KillWorker):
         await arena.until(lambda: len(fleet.members) > before, "a worker with a trap")
         await arena.until(lambda: fleet.trapped > trapped, f"a worker to get to {self._trap}")
         arena.count("kills")
-        arena.count(f"kills at {self._trap.partition(':')[0]}")
+        self.count(arena)
 
 
 @known("pause-worker")
 class PauseWorker(Fault):
     """SIGSTOP, past the time after which its group gives it up; when it wakes it believes that nothing has happened."""
 
+    figure = "pauses"
+
     async def strike(self, arena: Arena) -> None:
         self._member = await _one(arena)
         self._member.paused = True
         self._member.signal(signal.SIGSTOP)
-        arena.count("pauses")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         self._member.signal(signal.SIGCONT)
@@ -65,7 +69,7 @@ class PauseWorkerAt(KillWorker):
     """SIGSTOP that a worker gives itself at a named point: it wakes in the midst of a transaction that was taken over."""
 
     def __init__(self, point: str, times: int = 2) -> None:
-        self._trap = f"{point}:pause:{times}"
+        self._trap, self.figure = f"{point}:pause:{times}", f"pauses at {point}"
 
     async def strike(self, arena: Arena) -> None:
         fleet = arena.fleet
@@ -75,7 +79,7 @@ class PauseWorkerAt(KillWorker):
         await arena.until(lambda: any(m.stopped for m in fleet.members[before:]), f"a worker to get to {self._trap}")
         self._member = next(m for m in fleet.members[before:] if m.stopped)
         self._member.paused = True
-        arena.count(f"pauses at {self._trap.partition(':')[0]}")
+        self.count(arena)
 
     async def heal(self, arena: Arena) -> None:
         self._member.signal(signal.SIGCONT)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from observability import services
 from shared import LONG
 from worker.certificates import samples
 from worker.worlds import RealWorld
@@ -146,7 +147,8 @@ def once(alerts: list[Alert]) -> None:
 
 
 async def test_a_case_comes_within_seconds_and_a_stop_is_clean(surveillance: Surveillance) -> None:
-    process = surveillance.start()
+    port = services.free_port()
+    process = surveillance.start(CAUSA_SURVEILLANCE__ALERTS__METRICS_PORT=str(port))
     await surveillance.write(fresh("c0", MEASLES))
     await surveillance.until(1)
     begun = time.monotonic()
@@ -156,6 +158,8 @@ async def test_a_case_comes_within_seconds_and_a_stop_is_clean(surveillance: Sur
     assert time.monotonic() - begun < 30, "far above what it takes, on any machine"
     await surveillance.write(human(first, STROKE))
     await surveillance.until(3)
+    # What the panels are checked against is what a running process serves.
+    assert not await asyncio.to_thread(services.apart, port, "causa_alert", "causa_detection", "causa_intake")
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 30) == 0, surveillance.log()
     assert surveillance.alerts[2].status is AlertStatus.ENDED and surveillance.alerts[2].certificates == ("c1",)
