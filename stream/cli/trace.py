@@ -68,7 +68,7 @@ async def _show(
     if text:
         allowed(settings, who, key)
     own = logged_in(settings, settings.replay.trace_login, "replay.trace_login")
-    desk = shell.desk_of(own, KafkaBroker(own, Embedded(settings).bootstrap()))
+    desk = shell.desk_of(own, KafkaBroker(own, Embedded(settings).bootstrap()), looking=True)
     found = await history.history(
         desk.broker, desk.wire, desk.topics, certificate_id,
         lambda topic: typer.echo(f"reading {topic}", err=True) if not as_json else None,

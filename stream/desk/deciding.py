@@ -33,7 +33,7 @@ from stream.desk.refusals import (
 )
 from stream.desk.tables import ACTS, DECISIONS, OUTBOX, TASKS, Found
 from stream.desk.trail import Trail
-from stream.desk.values import Act, Checked, Coder, Decided
+from stream.desk.values import Act, Banner, Change, Checked, Coder, Decided
 from stream.nomenclature import icd10
 
 _NOTHING = Underlying(None, 0.0)
@@ -70,16 +70,18 @@ def _differs(made: checking.Coding, base: CodedCertificate) -> bool:
     return (codes, made.cause.code) != (checking.codes_of(base), base.underlying.code)
 
 
-def decide(context: Context, who: Coder, claim_id: str, draft: Draft, trail: Trail) -> Decided:
+def decide(context: Context, who: Coder, claim_id: str, draft: Draft, trail: Trail, *, kept: bool = False) -> Decided:
     """Write a decision; see `Desk.decide`."""
     before = context.read(lambda connection: _before(connection, who, claim_id))
     if before is not None:
         return _again(before, draft)
     told = ready(context, who, claim_id, draft)
     found, checked = told.found, told.checked
-    if found.banner is not None and not draft.keep_old:
-        typed.keep(context, who, claim_id, draft)
-        raise Superseded(found.banner)
+    banner = opening.banner_of(found.case, found.row.version, None if found.blind else draft.seen)
+    if banner is not None and not _insists(draft, banner):
+        if not kept:
+            typed.keep(context, who, claim_id, draft)
+        raise Superseded(banner)
     if checked.faults or told.coding is None:
         raise Invalid(checked.faults)
     reason = _reason(context, found, draft, checked)
@@ -90,8 +92,14 @@ def decide(context: Context, who: Coder, claim_id: str, draft: Draft, trail: Tra
     )
     if isinstance(done, Decided):
         return done
-    typed.keep(context, who, claim_id, draft)
+    if not kept:
+        typed.keep(context, who, claim_id, draft)
     raise done
+
+
+def _insists(draft: Draft, banner: Banner) -> bool:
+    """Whether a draft is decided although this came: on an older version of a certificate, where its author says so."""
+    return draft.keep_old and banner.kind in (Change.AMENDED, Change.AMENDED_DONE)
 
 
 def _before(connection: Connection, who: Coder, claim_id: str) -> Found | None:
@@ -149,8 +157,8 @@ def _written(
     if row.version != version:
         raise ClaimLost("the claim is on another version by now")
     case = store.case(connection, identifier)
-    banner = opening.banner_of(case, version)
-    if banner is not None and not draft.keep_old:
+    banner = opening.banner_of(case, version, None if found.blind else draft.seen)
+    if banner is not None and not _insists(draft, banner):
         return Superseded(banner)
     if banner is None:
         _waits(case, found.kind, who)

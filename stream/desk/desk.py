@@ -139,18 +139,19 @@ class Desk:
         """
         return holding.take(self.context, who, certificate_id)
 
-    def renew(self, who: Coder, claim_id: str, idle_s: float = 0.0) -> Renewed:
+    def renew(self, who: Coder, claim_id: str, idle_s: float = 0.0, seen: int | None = None) -> Renewed:
         """A heartbeat: the lease begins anew, and what came meanwhile is told.
 
         Args:
             who: the holder.
             claim_id: of his claim.
             idle_s: seconds since the last beat without key or pointer.
+            seen: revision of the proposal that he has seen; None where nobody tells.
 
         Raises:
             ClaimLost: the certificate is in other hands.
         """
-        return holding.renew(self.context, who, claim_id, idle_s)
+        return holding.renew(self.context, who, claim_id, idle_s, seen)
 
     def refresh(self, who: Coder, claim_id: str) -> Claim:
         """The claim on the newest version, after an amendment; what was typed comes along where it fits.
@@ -235,26 +236,38 @@ class Desk:
         """What a draft would meet; nothing is written. Raises as `task` does."""
         return deciding.ready(self.context, who, claim_id, draft).checked
 
-    def decide(self, who: Coder, claim_id: str, draft: Draft, trail: Trail = NO_TRAIL) -> Decided:
+    def decide(
+        self, who: Coder, claim_id: str, draft: Draft, trail: Trail = NO_TRAIL, *, kept: bool = False
+    ) -> Decided:
         """Write a decision with the row that sends it, in one transaction; the claim ends.
 
         Asked for again with the same codes, it gives the decision that was written; its row of the access log is written
         with it, once.
 
+        Args:
+            who: the holder.
+            claim_id: of his claim.
+            draft: his codes.
+            trail: writes the row of the access log.
+            kept: each of his edits was kept when he made it (`keep`): a refusal keeps nothing more, so that what nobody
+                touched is no draft.
+
         Raises:
             Invalid: the draft is no coding of the certificate.
             ReasonMissing: the proposal is changed, and no reason is given.
             Unconfirmed: the draft breaks edits that are not confirmed.
-            Superseded: a newer version came; what was typed is kept. With `keep_old` the decision is written all the same, for
-                the version that was shown, and the new one stays open.
+            Superseded: a newer version came, or another proposal than the draft says was `seen`; what was typed is kept. With
+                `keep_old` the decision is written all the same for the version that was shown, and the newer one stays
+                open; never for a certificate that was withdrawn.
             ClaimLost: the certificate is in other hands.
             AlreadyDecided: the claim has led to another decision.
             NoTask, NotAllowed: the task waits for something else by now.
         """
-        return deciding.decide(self.context, who, claim_id, draft, trail)
+        return deciding.decide(self.context, who, claim_id, draft, trail, kept=kept)
 
     def undo(self, who: Coder, decision_id: str, why: str, trail: Trail = NO_TRAIL) -> Undone:
-        """Take a decision back by an event of its own; its codes come back as the author's draft.
+        """Take a decision back by an event of its own; its codes come back as the author's draft, where they are not
+        the proposal's.
 
         Raises:
             ReasonMissing: `why` is no reason to undo.

@@ -64,7 +64,8 @@ class Draft:
         reason: code of the reason, where the proposal is changed.
         confirmed: ids of broken edits that the coder has seen and keeps.
         second: ask another coder for a second opinion.
-        keep_old: decide on the version that was shown although a newer one came.
+        keep_old: decide on the version that was shown although a newer one came; not where the certificate was withdrawn.
+        seen: revision of the proposal that its author has seen; None where nobody tells.
     """
 
     __pydantic_config__ = _STRICT
@@ -75,6 +76,7 @@ class Draft:
     confirmed: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=100)] = ()
     second: bool = False
     keep_old: bool = False
+    seen: Annotated[int, Field(ge=0)] | None = None
 
     @classmethod
     def of(cls, record: CodedCertificate) -> Draft:

@@ -45,12 +45,12 @@ def take(context: Context, who: Coder, certificate_id: str) -> Claim:
     return context.write(taken)
 
 
-def renew(context: Context, who: Coder, claim_id: str, idle_s: float) -> Renewed:
+def renew(context: Context, who: Coder, claim_id: str, idle_s: float, seen: int | None = None) -> Renewed:
     """See `Desk.renew`."""
 
     def renewed(connection: Connection) -> Renewed:
         row = claims.mine(connection, who, claim_id)
-        banner = opening.banner_of(store.case(connection, row.certificate_id), row.version)
+        banner = opening.banner_of(store.case(connection, row.certificate_id), row.version, None if row.blind else seen)
         return Renewed(_renewed(connection, context, row, idle_s), banner)
 
     return context.write(renewed)

@@ -75,8 +75,14 @@ def work(connection: Connection, who: Coder, claim_id: str) -> Work:
     return Work(row, case, certificate_of(body), base, content_hash or base.content_hash, banner)
 
 
-def banner_of(case: store.Case, version: int) -> Banner | None:
-    """What came since a version was given to somebody."""
+def banner_of(case: store.Case, version: int, seen: int | None = None) -> Banner | None:
+    """What came since a version was given to somebody.
+
+    Args:
+        case: the certificate as it is now.
+        version: that he was given.
+        seen: revision of the proposal that he has seen; None where nobody tells, or he is to see none.
+    """
     manual, coded = case.manual, case.coded
     if coded is not None and coded.version >= version and coded.withdrawn:
         return Banner(Change.VOIDED, coded.version, coded.first_at)
@@ -90,7 +96,16 @@ def banner_of(case: store.Case, version: int) -> Banner | None:
         return Banner(Change.AMENDED if coming else Change.AMENDED_DONE, coded.version, coded.first_at)
     if manual is None or not manual.open:
         return Banner(Change.AMENDED_DONE, version, None)
-    return None
+    return _revised(case, version, seen) if seen is not None else None
+
+
+def _revised(case: store.Case, version: int, seen: int) -> Banner | None:
+    """That the machine has proposed something else since."""
+    told = (row.revision if row is case.manual else row.machine_revision for row in (case.manual, case.coded) if row)
+    if max(told, default=0) <= seen:  # most heartbeats: no record is unpacked
+        return None
+    base = case.base()
+    return Banner(Change.REVISED, version, base.coded_at, base.revision) if base and base.revision > seen else None
 
 
 def opened(context: Context, certificate: Certificate, claim_id: str) -> Certificate:

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from stream.coding import CodedCertificate
 from stream.database import upsert
 from stream.desk import claims, opening
 from stream.desk.context import Context
@@ -46,13 +47,24 @@ def _untouched(connection: Connection, who: Coder, claim_id: str, draft: Draft) 
         return False  # nobody can tell any more
     if found.blind:
         return not any(draft.codes()) and not draft.underlying
-    shown = Draft.of(found.base)
-    same = (_codes(draft.part1), _codes(draft.part2)) == (_codes(shown.part1), _codes(shown.part2))
-    return same and icd10.dotted(draft.underlying) == icd10.dotted(shown.underlying)
+    return proposed(draft, found.base)
 
 
-def _codes(part: tuple[DraftLine, ...]) -> list[list[DraftCode]]:
-    return [[replace(code, code=icd10.dotted(code.code)) for code in line.codes] for line in part]
+def proposed(draft: Draft, base: CodedCertificate, *, places: bool = True) -> bool:
+    """Whether a draft is the machine's proposal and nothing else; without `places`, wherever on the line its codes stand."""
+    shown = Draft.of(base)
+    parts = [[_codes(part, places=places) for part in (one.part1, one.part2)] for one in (draft, shown)]
+    return parts[0] == parts[1] and icd10.dotted(draft.underlying) == icd10.dotted(shown.underlying)
+
+
+def _codes(part: tuple[DraftLine, ...], *, places: bool) -> list[list[DraftCode]]:
+    return [
+        [
+            replace(code, code=icd10.dotted(code.code)) if places else DraftCode(icd10.dotted(code.code))
+            for code in line.codes
+        ]
+        for line in part
+    ]
 
 
 def forget(connection: Connection, who: Coder, certificate_id: str) -> None:

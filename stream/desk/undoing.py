@@ -21,7 +21,7 @@ from stream.desk.records import correction_of
 from stream.desk.refusals import Held, NotAllowed, NoTask, StandsOn
 from stream.desk.tables import CLAIMS, DECISIONS, Found
 from stream.desk.trail import Trail
-from stream.desk.typed import put_draft
+from stream.desk.typed import forget, proposed, put_draft
 from stream.desk.values import Claim, Coder, Undone
 
 _UNDO = uuid.UUID("6f1b1c0e-6f0a-4d43-8d0f-0c5f6f9a7c55")
@@ -69,7 +69,13 @@ def _undone(connection: Connection, context: Context, who: Coder, decision_id: s
         result=_left(connection, row, now, base, at),
     )  # fmt: skip
     enter(connection, correction)
-    put_draft(connection, who, identifier, row.version, _draft_of(undone, len(base.part1)), at)
+    draft = _draft_of(undone, len(base.part1))
+    accepted = row.kind != DecisionKind.ADJUDICATION and not row.blind
+    # Without places where the decision holds none, as a second opinion.
+    if accepted and proposed(draft, base, places=undone.result is not None):
+        forget(connection, who, identifier)  # as the machine has it: what it proposes later takes its place
+    else:
+        put_draft(connection, who, identifier, row.version, draft, at)
     store.refresh(connection, [identifier])
     trail.write(connection, "UNDONE", identifier, row.version, {"decision": decision_id, "by": made})
     return Undone(made, identifier, row.version, _taken(connection, context, who, identifier, at))

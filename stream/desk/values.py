@@ -159,21 +159,30 @@ class Change(StrEnum):
     """What came while somebody held a certificate.
 
     AMENDED: a newer version, to be coded. AMENDED_DONE: a newer version that no person needs to see. VOIDED: the
-    certificate was withdrawn.
+    certificate was withdrawn. REVISED: the same version, with another proposal of the machine's (a recode).
     """
 
     AMENDED = "AMENDED"
     AMENDED_DONE = "AMENDED_DONE"
     VOIDED = "VOIDED"
+    REVISED = "REVISED"
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What the holder must be told: the change, the version that it brought, when."""
+    """What the holder must be told.
+
+    Attributes:
+        kind: the change.
+        version: of the certificate, that it brought.
+        at: when, where that is known.
+        revision: of the machine's record, for a new proposal.
+    """
 
     kind: Change
     version: int
     at: datetime | None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,12 @@ from stream import topics as declared
 from stream.errors import BrokerUnavailable, InvalidSettings, Overtaken
 from stream.replay.broker import AT_ONCE, NewTopic, Position, Record, Transactions, Written
 from stream.settings import Settings
-from stream.transaction import PATIENCE_S, STOP_S, UNKNOWN, TransactionalWriter
+from stream.transaction import EXPECTED, PATIENCE_S, STOP_S, TransactionalWriter
 
 FETCH_BYTES = 20 * 1024 * 1024
+LOOK_MS = 50
+"""A fetch waits so long for records. A connection answers in order, so that every other question waits behind it; and behind
+the last record may stand only a marker, of which nobody is told."""
 TRIES, TRY_S = 50, 0.1
 """Looks for a topic that the broker may not show yet."""
 
@@ -42,7 +45,7 @@ class KafkaBroker:
     async def _consumer(self, **more: Any) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
             **self._options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
-            isolation_level="read_committed", max_partition_fetch_bytes=FETCH_BYTES, **more,
+            isolation_level="read_committed", max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=LOOK_MS, **more,
         )  # fmt: skip
         try:
             await consumer.start()
@@ -86,7 +89,7 @@ class KafkaBroker:
             consumer.seek(place, max(start, first))
             # Markers of transactions leave offsets without a record: the position goes past them, no record tells.
             while await consumer.position(place) < end:
-                fetched = await consumer.getmany(place, timeout_ms=500, max_records=at_once)
+                fetched = await consumer.getmany(place, timeout_ms=LOOK_MS, max_records=at_once)
                 found = [_record(one) for one in fetched.get(place, ()) if one.offset < end]
                 if found:
                     yield found
@@ -111,7 +114,7 @@ class KafkaBroker:
         """See `Broker.position`."""
         try:
             return await _position(self._options, group, TopicPartition(topic, partition))
-        except UNKNOWN as error:
+        except EXPECTED as error:
             raise await kafka.refusal(self._options, error) from None
 
     def transactions(self, name: str, group: str = "", source: tuple[str, int] | None = None) -> Transactions:
@@ -170,8 +173,9 @@ class KafkaTransactions:
             await self._writer.begin()
             async with asyncio.timeout(PATIENCE_S):
                 return await _position(self._options, self._group, self._place) if self._place else None
-        except (BrokerUnavailable, *UNKNOWN) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        except (BrokerUnavailable, *EXPECTED) as error:
+            # The writer tells its own error; behind it stands the client's.
+            cause = error.__context__ if isinstance(error.__context__, Exception) else error
             raise await kafka.refusal(self._options, cause) from None
 
     async def commit(self, records: Sequence[Written], position: Position | None = None) -> None:

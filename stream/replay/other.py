@@ -18,11 +18,11 @@ from typing import Any
 
 import structlog
 
-import stream
-from stream.certificate import Certificate, Sealed, certificate_json, read_certificate, utc_now
-from stream.coding import Automation, CodedCertificate, DeadLetter, coded_record, dead_letter_record, read_coded
+from stream.certificate import Certificate, certificate_json, read_certificate, utc_now
+from stream.coding import Automation, CodedCertificate, coded_record, dead_letter_record, read_coded
 from stream.errors import CausaError, CoreFailed, InfrastructureError, InputError, InvalidSettings, ModelUnavailable
-from stream.pipeline.record import Decision, Incoming, Outgoing, Received, place
+from stream.pipeline.letters import dead_letter
+from stream.pipeline.record import Decision, Incoming, Outgoing, Received
 from stream.sealing import Keyring
 from stream.settings import Settings
 from stream.wire import Wire
@@ -191,13 +191,6 @@ class OtherRelease:
 
 def refused(received: Received, error: InputError, keyring: Keyring, wire: Wire, now: datetime) -> Decision:
     """The dead letter of a record: its bytes as they came, sealed when keys are set, and the error's code."""
-    incoming = received.incoming
-    payload: bytes | Sealed | None = incoming.value
-    if incoming.value is not None and keyring.seals:
-        try:
-            payload = keyring.seal_bytes(incoming.value, place(incoming.origin), "payload", owner=received.owner)
-        except CausaError:  # its key was shredded: what cannot be sealed is not kept
-            payload = None
-    letter = DeadLetter(error.code, error.message, payload, incoming.key, incoming.origin, now, stream.__version__)
-    record = Outgoing("dead-letters", incoming.key, wire.encode("dead-letters", dead_letter_record(letter)))
-    return Decision(incoming, (record,), letter=letter)
+    letter = dead_letter(received, error, now, keyring)
+    record = Outgoing("dead-letters", letter.key, wire.encode("dead-letters", dead_letter_record(letter)))
+    return Decision(received.incoming, (record,), letter=letter)

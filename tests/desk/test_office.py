@@ -25,7 +25,7 @@ from stream.desk.outbox import MemoryTopic, Sender
 from stream.desk.refusals import ClaimLost, NotAllowed, NoTask, StandsOn, Superseded
 from stream.desk.tables import CLAIMS, DECISIONS, OUTBOX, TASKS
 from stream.desk.undoing import undo_id
-from stream.desk.values import Claim, Coder, Decided, Opened, Renewed
+from stream.desk.values import Change, Claim, Coder, Decided, Opened, Renewed
 from stream.errors import BrokerUnavailable, Refused
 
 PEOPLE = [
@@ -142,7 +142,8 @@ class Life(RuleBasedStateMachine):
         self.clock.pass_(1)
         try:
             done = self.offices[desk].desk.decide(who, claim.claim_id, wanted)
-        except Superseded:
+        except Superseded as refusal:
+            assert not keep_old or refusal.banner.kind is Change.VOIDED
             kept = self.offices[desk].desk.task(who, claim.claim_id).draft
             assert kept is not None, "what was typed is not lost"
         except Refused:

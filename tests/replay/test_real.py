@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from shared import LONG
 from worker.certificates import samples, words
 from worker.worlds import RealWorld
 
+from replay.commands import Commands, warmed
 from stream.certificate import certificate_json
 from stream.coding import CodedCertificate, Modality, coded_record, read_coded, supersedes
 from stream.embedded.kafka import KafkaServer
@@ -24,27 +25,25 @@ from stream.replay.broker import Record
 from stream.replay.kafka_broker import KafkaBroker
 from stream.settings import Settings
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900 if LONG else 240)]
 GROUPS = re.compile(r"audit_rate: [0-9.]+")
 
 
 class Shell:
     """The commands, over the topics of a world of real servers."""
 
-    def __init__(self, world: RealWorld, bootstrap: str, folder: Path) -> None:
-        self.world, self.folder = world, folder
+    def __init__(self, world: RealWorld, bootstrap: str, folder: Path, commands: Commands) -> None:
+        self.world, self.folder, self.commands = world, folder, commands
         self.broker = KafkaBroker(Settings(), bootstrap)
         self._variables = {
             **world._variables, "CAUSA_WORKER__GROUP": world._run, "CAUSA_REPLAY__BATCH_MAX": "8", "CAUSA_REPLAY__NICE": "0",
             "CAUSA_REPLAY__PEOPLE": str(folder / "people.tsv"), "COLUMNS": "200",
         }  # fmt: skip
 
-    async def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    async def run(self, *command: str, alone: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
         """A command to its end, or to its death."""
-        return await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-m", "stream.cli.main", *command], cwd=self.folder, text=True,
-            env={**self._variables, **variables}, capture_output=True, timeout=240, check=False,
-        )  # fmt: skip
+        given = {**self._variables, **variables}
+        return await asyncio.to_thread(self.commands.run, command, self.folder, given, alone=alone)
 
     async def records(self, topic: str) -> list[Record]:
         """All records of a topic."""
@@ -63,19 +62,29 @@ class Shell:
         return self.world._topics[subject]
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with warmed() as found:
+        yield found
+
+
 @pytest.fixture
-async def shell(kafka_server: KafkaServer, triton_server: TritonServer, tmp_path: Path) -> AsyncIterator[Shell]:
+async def shell(
+    kafka_server: KafkaServer, triton_server: TritonServer, commands: Commands, tmp_path: Path
+) -> AsyncIterator[Shell]:
     world = RealWorld(kafka_server, triton_server, tmp_path)
+    if not LONG:
+        world.settings.kafka.partitions = 2  # each is a transactional producer of every command
     try:
         await world.open()
-        yield Shell(world, kafka_server.bootstrap, tmp_path)
+        yield Shell(world, kafka_server.bootstrap, tmp_path, commands)
     finally:
         await world.close()
 
 
 async def test_from_replay_to_recode_with_kills(shell: Shell) -> None:
     world = shell.world
-    certificates = samples()
+    certificates = samples() if LONG else samples()[:60]
     await world.publish(world.record(c) for c in certificates)
     broken = (b"broken-1", b"no frame at all")
     await world.publish([broken])
@@ -84,17 +93,17 @@ async def test_from_replay_to_recode_with_kills(shell: Shell) -> None:
     name = f"all-{world._run}"
 
     # Nothing happens without --execute.
-    planned = await shell.run("replay", "run", name)
+    planned = await shell.run("replay", "run", name, alone=LONG)
     assert planned.returncode == 0, planned.stderr
     assert "coder-1+" in planned.stdout
     assert not [t for t in await shell.broker.topics() if name in t]
 
     # Killed amid results, amid offsets, behind a commit; then to its end.
     points = ("before-offsets:kill:2", "after-commit:kill:4", "mid-produce:kill:3", "after-offsets:kill:3")
-    for point in points if LONG else points[:2]:
+    for point in points if LONG else points[:1]:
         died = await shell.run("replay", "run", name, "--execute", CAUSA_FAILPOINT=point)
         assert died.returncode == -9, died.stderr
-    done = await shell.run("replay", "run", name, "--execute", "--check-identity")
+    done = await shell.run("replay", "run", name, "--execute", "--check-identity", alone=LONG)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"written {len(certificates)} + dead 1" in done.stdout
     assert f"identity: {len(certificates)} identical" in done.stdout
@@ -154,7 +163,7 @@ async def recoded(shell: Shell, run: str, number: int) -> None:
     for point in ("after-offsets:kill:2", "mid-produce:kill:2")[: 2 if LONG else 1]:
         died = await shell.run("recode", "publish", run, "--execute", CAUSA_FAILPOINT=point)
         assert died.returncode == -9, died.stderr
-    done = await shell.run("recode", "publish", run, "--execute", "--as", "anne")
+    done = await shell.run("recode", "publish", run, "--execute", "--as", "anne", alone=LONG)
     assert done.returncode == 0, done.stdout + done.stderr
     coded = await shell.coded(shell.topic("coded"))
     new = [c for c in coded if c.revision == 1]
@@ -178,7 +187,7 @@ async def repaired(shell: Shell) -> None:
     line = json.dumps({"letter": place[1], "certificate": certificate_json(good)})
     (shell.folder / "mended.jsonl").write_text(line + "\n", encoding="utf-8")
     assert (await shell.run("repair", "fix", "mended.jsonl")).returncode == 0
-    for point in ("after-commit:kill:1", "mid-produce:kill:1")[: 2 if LONG else 1]:
+    for point in ("mid-produce:kill:1", "after-commit:kill:1")[0 if LONG else 1 :]:  # behind a commit it is mended
         assert (await shell.run("repair", "fix", "mended.jsonl", "--execute", CAUSA_FAILPOINT=point)).returncode == -9
     again = await shell.run("repair", "fix", "mended.jsonl", "--execute")
     assert again.returncode == 1

@@ -7,8 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from shared import LONG
 from worker.certificates import samples
 from worker.worlds import RealWorld
 
+from replay.commands import Commands, warmed
 from replay.test_real import GROUPS
 from stream import acl, topics
 from stream.certificate import certificate_json
@@ -65,6 +64,7 @@ class Office:
     secure: Secure
     world: RealWorld
     folder: Path
+    commands: Commands
 
     async def run(self, role: str, *command: str, live: str = "") -> subprocess.CompletedProcess[str]:
         """A command with a role's login; that of the process itself is nobody's, or `live`'s."""
@@ -80,13 +80,8 @@ class Office:
             variables |= {
                 f"{own}__MECHANISM": "SCRAM-SHA-512", f"{own}__USERNAME": user, f"{own}__PASSWORD": PASSWORDS[user]
             }  # fmt: skip
-        began = time.monotonic()
-        found = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-m", "stream.cli.main", *command], cwd=self.folder, text=True,
-            env=variables, capture_output=True, timeout=240, check=False,
-        )  # fmt: skip
-        print(f"{time.monotonic() - began:6.1f} s  {role}: causa {' '.join(command)}")  # noqa: T201 - for whoever looks at a failure
-        return found
+        print(f"{role}:", end=" ")  # noqa: T201 - for whoever looks at a failure
+        return await asyncio.to_thread(self.commands.run, command, self.folder, variables)
 
     async def done(self, role: str, *command: str, live: str = "") -> str:
         """Likewise; fails the test where it fails."""
@@ -112,19 +107,26 @@ class Office:
         await thief.stop()
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with warmed() as found:
+        yield found
+
+
 @pytest.fixture
-async def office(secure: Secure, tmp_path: Path) -> AsyncIterator[Office]:
+async def office(secure: Secure, commands: Commands, tmp_path: Path) -> AsyncIterator[Office]:
     variables = secure.variables("causa-worker", PASSWORDS["causa-worker"])
     world = RealWorld(secure.kafka, secure.triton, tmp_path, **variables)
     world._options = secure.options(ADMINISTRATOR)
     world.settings.worker.group = world._run
+    world.settings.kafka.partitions = 2
     await topics.create(world._options, topics.declared(world.settings), 1)
     declared = acl.declared(world.settings)
     await acl.grant(world._options, declared)
     await _given(world._options, declared)
     await world.open()
     try:
-        yield Office(secure, world, tmp_path)
+        yield Office(secure, world, tmp_path, commands)
     finally:
         await world.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from security.keys import sealing
@@ -24,7 +25,7 @@ from stream.replay.opening import opened
 from stream.replay.publishing import Publisher
 from stream.replay.recode import Fate
 from stream.replay.repairing import planned, repair
-from stream.replay.shell import measured
+from stream.replay.shell import desk_of, measured
 from stream.sealing.store import MemoryKeyStore
 from stream.sealing.vault import Vault
 from stream.settings import Settings
@@ -201,3 +202,16 @@ async def test_a_plan_makes_no_key(world: Sealing) -> None:
     world.vault.get_or_make(["k"])
     assert looking.get(["k", "none"])._keys.keys() == {"k"}
     assert looking.get_or_make(["k"])._keys.keys() == {"k"}
+
+
+def test_a_look_makes_no_file_of_keys(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, sealing=sealing("a"))
+    looking = desk_of(settings, World().broker, looking=True).vault
+    assert looking is not None
+    assert looking.get_or_make(["k"])._keys.keys() == {"k"}
+    assert looking.get(["none"])._keys == {}
+    assert list(tmp_path.rglob("*")) == []
+    real = desk_of(settings, World().broker).vault
+    assert real is not None
+    real.get_or_make(["other"])
+    assert looking.get(["other"])._keys.keys() == {"other"}, "once there is one it is read"

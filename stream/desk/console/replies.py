@@ -70,7 +70,7 @@ def banner_json(request: Request, banner: Banner) -> dict[str, Any]:
     """What came meanwhile, in words."""
     t = texts_of(request)
     return {
-        "kind": banner.kind.value, "version": banner.version,
+        "kind": banner.kind.value, "version": banner.version, "revision": banner.revision,
         "text": t(f"desk.banner.{banner.kind}", version=banner.version),
     }  # fmt: skip
 

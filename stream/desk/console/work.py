@@ -152,12 +152,15 @@ class Work:
     async def beat(self, request: Request) -> Response:
         """The heartbeat: a new lease, and what came meanwhile."""
         who, claim_id = coder_of(request), request.path_params["claim_id"]
-        idle = mapping(await json_of(request)).get("idle_s")
+        body = mapping(await json_of(request))
+        idle, seen = body.get("idle_s"), body.get("seen")
         idle_s = 0.0
         if isinstance(idle, int | float) and not isinstance(idle, bool) and idle >= 0:
             idle_s = float(min(idle, _LONGEST_IDLE_S))
         try:
-            renewed = await asyncio.to_thread(self._desk.renew, who, claim_id, idle_s)
+            renewed = await asyncio.to_thread(
+                self._desk.renew, who, claim_id, idle_s, seen if type(seen) is int else None
+            )
         except Refused as refusal:
             return self._refused(request, refusal, who, claim_id)
         return JSONResponse(
@@ -185,7 +188,7 @@ class Work:
         who, claim_id = coder_of(request), request.path_params["claim_id"]
         try:
             draft = draft_in(mapping(await json_of(request)))
-            decided = await asyncio.to_thread(self._desk.decide, who, claim_id, draft, RequestTrail(request))
+            decided = await asyncio.to_thread(self._desk.decide, who, claim_id, draft, RequestTrail(request), kept=True)
         except (Refused, InputError) as refusal:
             return self._refused(request, refusal, who, claim_id)
         gauges.DECIDED.labels(decided.kind.value).inc()

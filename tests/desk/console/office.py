@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 
 from stream.certificate import certificate_record, read_certificate
-from stream.coding import CodedCertificate, Origin
+from stream.coding import CodedCertificate, Origin, coded_record
 from stream.database import open_database, writing
 from stream.desk.console import search
 from stream.desk.console.live import Live
@@ -82,6 +82,22 @@ class Office:
         with writing(self.engine) as connection:
             self.desk.fold(connection, reads)
         return found
+
+    def recoded(self, coded: CodedCertificate, cause: str) -> CodedCertificate:
+        """The machine's next revision of a record, as a recode publishes it."""
+        lines = (
+            *coded.part1[:-1],
+            replace(coded.part1[-1], entities=(replace(coded.part1[-1].entities[0], code=cause),)),
+        )
+        made = replace(
+            coded, revision=coded.revision + 1, underlying=replace(coded.underlying, code=cause), part1=lines
+        )
+        offset = self._offsets["coded"]
+        self._offsets["coded"] += 1
+        value = WIRE.decode("coded", WIRE.encode("coded", coded_record(made)))
+        with writing(self.engine) as connection:
+            self.desk.fold(connection, [Read("coded", value, Origin("coded", 0, offset))])
+        return made
 
 
 @cache

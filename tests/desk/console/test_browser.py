@@ -199,6 +199,30 @@ def test_an_amendment_and_a_void_are_told_while_one_works(desk_office: Office, c
         assert "retiré" in one.page.inner_text("#banner")
 
 
+def test_a_new_proposal_is_told_while_one_works(desk_office: Office, chromium: Browser, pages: str) -> None:
+    coded = desk_office.came(PANCREAS)[0]
+    with person(chromium, pages, "c1") as one:
+        opened(one, "P1")
+        first = one.cause()
+        coded = desk_office.recoded(coded, "C25.0")
+        one.page.wait_for_selector("#banner .notice.warn")
+        one.press("Enter")  # nothing is decided on a proposal that is none any more
+        one.page.wait_for_timeout(300)
+        assert not decided(desk_office)
+        one.press("Enter")  # see it
+        one.until(lambda: one.page.query_selector("#task[data-revision='1']"))
+        one.task()
+        assert (one.cause(), first) == ("C25.0", "C25.9")
+        desk_office.recoded(coded, "C25.1")
+        one.page.wait_for_selector("#banner .notice.warn")
+        one.press("Enter", "Tab", "Enter")  # the shown codes all the same: a change, seen from the new proposal
+        one.page.wait_for_selector("#why-change[open]")
+        one.press("1")
+        one.until(lambda: decided(desk_office))
+    (made,) = decided(desk_office)
+    assert (made.underlying, made.changed) == ("C25.0", True)
+
+
 def test_skip_escalate_second_opinion_and_undo_by_keys(desk_office: Office, chromium: Browser, pages: str) -> None:
     desk_office.came(PANCREAS, sample(0), sample(2))
     with person(chromium, pages, "c1") as one:

@@ -13,6 +13,7 @@ const opened = performance.now();
 
 const draft = new Draft(given.kept, !given.own);
 const search = new Search($("search"), `${base}/search`, { send, announce, text });
+let seen = task.dataset.revision ? Number(task.dataset.revision) : null;  // of the proposal; nobody is told of one when blind
 let changed = given.changed, cell = null, asked = 0, drawn = 0, leaving = false, lost = false, keepOld = false, lastKey = performance.now(), lastBeat = lastKey;
 
 // ---- focus
@@ -141,14 +142,23 @@ async function leaveFor(path, body = {}) {
 }
 
 function told(banner) {
-  if (bannerSlot.dataset.told === `${banner.kind} ${banner.version}`) return;
-  bannerSlot.dataset.told = `${banner.kind} ${banner.version}`;
-  const buttons = [];
-  if (banner.kind === "AMENDED") {
-    buttons.push([text("desk.script.see_new"), () => leaveFor(`${base}/refresh`)]);
-    buttons.push([text("desk.script.keep_old"), () => { keepOld = true; bannerSlot.replaceChildren(); home(); accept(); }]);
-  } else buttons.push([text("desk.script.go_on"), () => leaveFor(`${base}/refresh`)]);
-  notice(banner.kind === "AMENDED" ? "warn" : "bad", banner.text, buttons);
+  const news = `${banner.kind} ${banner.version} ${banner.revision}`;
+  if (bannerSlot.dataset.told === news) return;
+  bannerSlot.dataset.told = news;
+  keepOld = false;  // who kept to one thing has not heard of the next
+  const refresh = () => leaveFor(`${base}/refresh`), revised = banner.kind === "REVISED", buttons = [];
+  if (revised || banner.kind === "AMENDED") {
+    const keep = () => {
+      if (revised) seen = banner.revision;
+      else keepOld = true;
+      bannerSlot.replaceChildren();
+      home();
+      accept();
+    };
+    buttons.push([text(revised ? "desk.script.see_proposal" : "desk.script.see_new"), refresh]);
+    buttons.push([text(revised ? "desk.script.keep_codes" : "desk.script.keep_old"), keep]);
+  } else buttons.push([text("desk.script.go_on"), refresh]);
+  notice(buttons.length > 1 ? "warn" : "bad", banner.text, buttons);
 }
 
 async function beat() {
@@ -156,7 +166,7 @@ async function beat() {
   const now = performance.now(), idle = Math.min(now - lastKey, now - lastBeat);
   lastBeat = now;
   try {
-    const answer = await send("POST", `${base}/beat`, { idle_s: Math.max(0, idle / 1000) }, { background: true });
+    const answer = await send("POST", `${base}/beat`, { idle_s: Math.max(0, idle / 1000), seen }, { background: true });
     if (answer.banner) told(answer.banner);
   } catch (fault) { await refused(fault); }
 }
@@ -171,7 +181,7 @@ async function decide({ reason = "", second = false, confirm = [] } = {}) {
   pending = { reason, second, confirm };
   state.textContent = text("desk.script.saving");
   // What only warns stood on the screen; what would reject is asked about.
-  const whole = { ...draft.data, reason, second, keep_old: keepOld, confirmed: [...shown("warn"), ...confirm] };
+  const whole = { ...draft.data, reason, second, seen, keep_old: keepOld, confirmed: [...shown("warn"), ...confirm] };
   try {
     const answer = await send("POST", `${base}/decide${query}`, { draft: whole });
     window.location.assign(answer.next);
@@ -383,7 +393,7 @@ document.querySelector(".actions").addEventListener("click", (event) => {
 
 go(null);
 const firstBanner = bannerSlot.querySelector("[data-kind]");
-if (firstBanner) told({ kind: firstBanner.dataset.kind, version: 0, text: firstBanner.textContent.trim() });
+if (firstBanner) told({ kind: firstBanner.dataset.kind, version: Number(firstBanner.dataset.version), revision: 0, text: firstBanner.textContent.trim() });
 setInterval(beat, Number(task.dataset.beat) * 1000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) beat(); });
 task.dataset.ready = "1";
