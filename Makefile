@@ -59,7 +59,7 @@ audit: install-dev
 # An hour on two cores: workers, broker and models are killed, stopped and lied to; the report is in chaos/report.md.
 chaos: install-dev
 	PYTHONPATH=tests $(BIN)/python -m chaos
-	CAUSA_LONG=1 $(BIN)/python -m pytest -q tests/replay tests/surveillance tests/desk tests/demo tests/security tests/worker/test_start.py tests/test_publish_command.py --timeout 3600
+	CAUSA_LONG=1 $(BIN)/python -m pytest -q tests/replay tests/surveillance tests/desk tests/demo tests/security tests/worker/test_start.py tests/worker/test_stop.py tests/test_publish_command.py --timeout 3600
 
 # docs/performance.md tells what each takes; bench-docs puts their last figures there.
 MINUTES ?= 30

@@ -34,7 +34,7 @@ async def test_nothing_is_lost_and_nothing_doubled_whoever_dies_or_sleeps(
         killed_at("mid-produce"), Strike("pause-worker", 9.0), killed_at("after-offsets"), Strike("kill-broker", 1.0),
         killed_at("after-commit"),
     ]  # fmt: skip
-    suite = Suite("short", "a little of everything", 1_000, strikes, workers=2, rate=40, poison=0.02)
+    suite = Suite("short", "a little of everything", 800, strikes, workers=2, rate=40, poison=0.02)
     async with Arena(Servers([own_kafka], triton_server), tmp_path / "workers") as arena:
         outcome = await play(suite, arena)
     assert outcome.sound, (outcome.shortcomings, str(outcome.verdict))

@@ -122,6 +122,7 @@ def test_broken_off(start: Start) -> None:
 
 
 @pytest.mark.servers
+@pytest.mark.skipif(not LONG, reason="half a minute: make chaos; the servers' own tests kill their owner too")
 def test_killed(start: Start) -> None:
     demo = start()
     demo.until(demo.coding)

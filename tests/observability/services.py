@@ -41,8 +41,8 @@ def page() -> str:
 
 def of_services(page: str) -> str:
     """The lines of a page that tell metrics of theirs alone, so that they hide none that a worker lacks."""
-    told = (f"{start}{prefix}" for prefix in PREFIXES for start in ("", "# HELP ", "# TYPE "))
-    return "".join(line for line in page.splitlines(keepends=True) if line.startswith(tuple(told)))
+    told = tuple(f"{start}{prefix}" for prefix in PREFIXES for start in ("", "# HELP ", "# TYPE "))
+    return "".join(line for line in page.splitlines(keepends=True) if line.startswith(told))
 
 
 def free_port() -> int:

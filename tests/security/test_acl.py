@@ -35,7 +35,7 @@ def test_each_role_has_what_it_needs_and_no_more() -> None:
     }
     assert not topics("replay", "WRITE") and not topics("trace", "WRITE")
     assert topics("recode", "WRITE") == {"coded", "manual"} and topics("repair", "WRITE") == {"certificates"}
-    assert topics("worker", "READ") == {"certificates", "corrections", "automation"}
+    assert topics("worker", "READ") == {"certificates", "corrections", "automation", "coded", "dead-letters"}
     for role in ("replay", "desk", "surveillance"):
         groups = [r for r in RIGHTS if r.principal == f"User:causa-{role}" and r.kind == "GROUP"]
         assert all(r.prefixed and r.name.startswith("causa-") and not "causa".startswith(r.name) for r in groups)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from shared import LONG
 
 from stream.embedded.kafka import KafkaServer
 from stream.embedded.triton import TritonServer
@@ -66,6 +67,7 @@ async def world(own_kafka: KafkaServer, triton_server: TritonServer, tmp_path: P
 
 
 @pytest.mark.servers
+@pytest.mark.skipif(not LONG, reason="it waits for all that a worker waits for: make chaos")
 async def test_a_worker_in_full_flight_is_gone_within_20_seconds_of_the_signal(world: Hanging) -> None:
     good = [c for turn in ("", "~2") for c in samples(turn)]
     await world.publish(world.record(c) for c in good)

@@ -279,7 +279,9 @@ def test_single_keys_act_in_the_lines_only_and_a_held_key_decides_nothing(
         assert one.page.evaluate(
             "(() => { const d = document.getElementById('keys'); return d.scrollHeight <= d.clientHeight; })()"
         )
-        one.press("Escape", "w")
+        one.press("Escape")
+        one.page.wait_for_selector("#keys:not([open])", state="attached")
+        one.press("w")
         assert one.page.evaluate("document.activeElement.id") == "cause-title"
         one.press("Escape", "Control+Enter")
         one.until(lambda: decided(desk_office))
