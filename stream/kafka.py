@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from aiokafka import codec
+from aiokafka import TopicPartition, codec
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+from aiokafka.structs import OffsetAndMetadata
 
 from stream import tls
 from stream.errors import BrokerUnavailable, CausaError, InvalidSettings
@@ -67,6 +70,27 @@ async def refusal(options: Mapping[str, Any], error: Exception) -> CausaError:
         except (KafkaError, OSError, TimeoutError):
             continue
     return BrokerUnavailable(f"Kafka does not answer: {type(error).__name__}", hint="causa status")
+
+
+async def committed(
+    options: Mapping[str, Any], group: str, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Offsets of a group, -1 where it has none, asked by a client that joins no group.
+
+    Raises:
+        BrokerUnavailable: the group's coordinator does not tell them. What else aiokafka raises is left to the caller.
+    """
+    admin = AIOKafkaAdminClient(**options)
+    try:
+        await admin.start()
+        found = await admin.list_consumer_group_offsets(group, partitions=list(places))
+    finally:
+        with suppress(Exception):
+            await admin.close()
+    if any(place not in found for place in places):
+        # The broker names every partition that it is asked for. Silence is an error, which aiokafka passes over.
+        raise BrokerUnavailable("the group's coordinator does not tell its offsets")
+    return {place: found[place] for place in places}
 
 
 def compression() -> str:

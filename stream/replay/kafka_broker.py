@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin import NewTopic as KafkaTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import OffsetAndMetadata
@@ -139,17 +138,7 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicParti
 
 
 async def _position(options: Mapping[str, Any], group: str, place: TopicPartition) -> Position | None:
-    admin = AIOKafkaAdminClient(**options)
-    try:
-        await admin.start()
-        found = await admin.list_consumer_group_offsets(group, partitions=[place])
-    finally:
-        with suppress(KafkaError):
-            await admin.close()
-    if place not in found:
-        # The broker names every partition that it is asked for, with -1 where it has no offset. Silence is an error.
-        raise BrokerUnavailable("the group's coordinator does not tell its offsets")
-    known = found[place]
+    known = (await kafka.committed(options, group, [place]))[place]
     return None if known.offset < 0 else Position(known.offset, known.metadata or "")
 
 

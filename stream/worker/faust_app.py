@@ -5,7 +5,6 @@ It assigns partitions and delivers raw records; it decodes nothing, keeps no tab
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -24,7 +23,7 @@ from stream.coding import Origin
 from stream.errors import BrokerUnavailable, InvalidSettings
 from stream.pipeline.record import Incoming
 from stream.settings import Settings
-from stream.worker.stages import Rarely
+from stream.worker.holding import Patience
 
 log = structlog.get_logger("causa.worker")
 RETRY_S = 0.5
@@ -52,14 +51,14 @@ def _as_we_read(consumer: Any, transport: Any) -> Any:
 
 async def _started(start: Callable[[], Awaitable[None]]) -> None:
     """Faust dies of a broker that goes away between two of its first connections; here it is waited for."""
-    rarely = Rarely()
-    while True:
+
+    async def begun() -> None:
         try:
-            return await start()
+            await start()
         except KafkaConnectionError as error:
-            if rarely.due(BrokerUnavailable.code):
-                log.warning("held: the broker is waited for", code=BrokerUnavailable.code, reason=type(error).__name__)
-        await asyncio.sleep(RETRY_S)
+            raise BrokerUnavailable(type(error).__name__) from None
+
+    await Patience(RETRY_S).until_done(begun, "broker")
 
 
 def _as_faust_writes(producer: Any, transactional_id: str | None = None) -> Any:

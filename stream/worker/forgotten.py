@@ -14,11 +14,10 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
-from stream import topics
+from stream import kafka, topics
 from stream.coding import Origin
-from stream.errors import BrokerUnavailable, InputError, InvalidSettings
+from stream.errors import InputError, InvalidSettings
 from stream.transaction import PATIENCE_S, STOP_S, unknown
 from stream.wire import Wire
 
@@ -89,15 +88,7 @@ class Forgotten:
     async def _without_offset(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
         if not places:
             return []
-        admin = AIOKafkaAdminClient(**self._options)
-        try:
-            await admin.start()
-            found = await admin.list_consumer_group_offsets(self._group, partitions=list(places))
-        finally:
-            with suppress(Exception):
-                await admin.close()
-        if any(place not in found for place in places):
-            raise BrokerUnavailable("the group's coordinator does not tell its offsets")
+        found = await kafka.committed(self._options, self._group, places)
         return [place for place in places if found[place].offset < 0]
 
     async def _origins(self, reader: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> list[Origin]:

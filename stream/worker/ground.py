@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
 from stream import topics as declared_topics
-from stream.errors import InfrastructureError, InvalidSettings
+from stream.errors import InvalidSettings
 from stream.settings import Settings
 from stream.triton import Endpoint
 from stream.wire import Wire
 from stream.worker.forgotten import Forgotten
-from stream.worker.stages import Rarely
+from stream.worker.holding import Patience
 
-T = TypeVar("T")
 log = structlog.get_logger("causa.worker")
 POLL_S = 0.5
 TOLD_EVERY = 60
@@ -40,28 +39,17 @@ async def topics_in_order(
         InvalidSettings: a topic is missing, the inputs differ in their partitions, or Kafka has forgotten the offsets of
             partitions that have results.
     """
-    rarely = Rarely()
+    broker = partial(Patience(POLL_S).until_done, what="broker")
     declared = declared_topics.declared(settings)
-    absent = await _answered(partial(declared_topics.missing, options, declared), rarely)
+    absent = await broker(partial(declared_topics.missing, options, declared))
     if absent:  # before anything else is asked of them: a broker may make the topics that it is asked for
         raise InvalidSettings(f"the broker has no topic {', '.join(absent)}", hint="causa topics create")
-    numbers = await _answered(partial(declared_topics.partitions, options, inputs), rarely)
+    numbers = await broker(partial(declared_topics.partitions, options, inputs))
     if len(set(numbers.values())) > 1:
         told = ", ".join(f"{topic} has {number}" for topic, number in numbers.items())
         raise InvalidSettings(f"the worker's topics differ in their partitions: {told}", hint="causa topics check")
     if settings.worker.delivery == "exactly_once":  # else results may well stand there without an offset
-        await _answered(Forgotten(inputs, settings.worker.group, topics, wire, options).check, rarely)
-
-
-async def _answered(ask: Callable[[], Awaitable[T]], rarely: Rarely) -> T:
-    """Ask until the broker answers, and the registry of what it holds."""
-    while True:
-        try:
-            return await ask()
-        except InfrastructureError as error:
-            if rarely.due(error.code):
-                log.warning("held: the broker is waited for", code=error.code, reason=error.message)
-        await asyncio.sleep(POLL_S)
+        await broker(Forgotten(inputs, settings.worker.group, topics, wire, options).check)
 
 
 async def models_served(models: Iterable[Endpoint], address: str) -> None:

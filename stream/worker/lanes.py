@@ -1,13 +1,14 @@
 """Exactly once: each input partition has a lane, on which results and offset leave together, in order.
 
-A lane owns its partition in the broker's eyes: *beginning* fences whoever wrote for it before, finishes or aborts what he
-left half done, and only then asks where the partition's results end. What lies below that offset is somebody's committed
-work and is dropped; what lies above is written, and each write carries the next offset with it, all or nothing. A write
-whose end is not known (a timeout, a lost connection, a fence) proves nothing either way: the lane begins again, and the
-offset it then finds tells. Nor does a lane take the caller's word that nothing is missing: where results go on beyond its
-offset, it begins again, since another owner may have moved that, and asks the broker whether a record stands between. If
-so they came too early, from before a rebalance; they are left out, and come again behind what is missing. So it does not matter how many owners a partition seems to have: results
-of one stretch of offsets become visible once.
+A lane owns its partition in the broker's eyes: *beginning* fences whoever wrote for it before, finishes or aborts what
+he left half done, and only then asks where the partition's results end. What lies below that offset is somebody's
+committed work and is dropped; what lies above is written, and each write carries the next offset with it, all or
+nothing. A write whose end is not known (a timeout, a lost connection, a fence) proves nothing either way: the lane
+begins again, and the offset it then finds tells. Nor does a lane take the caller's word that nothing is missing: where
+results go on beyond its offset, it begins again, since another owner may have moved that, and asks the broker whether a
+record stands between. If so they came too early, from before a rebalance; they are left out, and come again behind what
+is missing. So it does not matter how many owners a partition seems to have: results of one stretch of offsets become
+visible once.
 
 While one write is under way the next results gather, and go together: little load gives small latency, much load gives
 large transactions.

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
+from stream import kafka
 from stream.errors import BrokerUnavailable, Overtaken
 from stream.pipeline.record import Outgoing
 from stream.transaction import PATIENCE_S, STOP_S, TransactionalWriter, unknown
@@ -51,17 +51,7 @@ class KafkaTransactions:
                 return await self._committed()
 
     async def _committed(self) -> dict[str, int]:
-        places = list(self._places.values())
-        admin = AIOKafkaAdminClient(**self._options)
-        try:
-            await admin.start()
-            found = await admin.list_consumer_group_offsets(self._group, partitions=places)
-        finally:
-            with suppress(Exception):
-                await admin.close()
-        if any(place not in found for place in places):
-            # The broker names every partition that it is asked for, with -1 where it has no offset. Silence is an error.
-            raise BrokerUnavailable("the group's coordinator does not tell its offsets")
+        found = await kafka.committed(self._options, self._group, list(self._places.values()))
         return {topic: max(0, int(found[place].offset)) for topic, place in self._places.items()}
 
     async def commit(self, records: Sequence[Outgoing], offsets: Mapping[str, int]) -> None:

@@ -50,7 +50,7 @@ async def test_a_broker_that_comes_late_is_waited_for(world: Early) -> None:
     await world.publish(world.record(c) for c in good)
     await world.start()
     async with asyncio.timeout(60):
-        while "held: the broker is waited for" not in world.log():  # noqa: ASYNC110 - a file has no event
+        while "held: a server is asked in vain" not in world.log():  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.1)
     await world.proxy.start()
     try:
