@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -14,8 +13,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
-from security.authority import Authority
-from security.test_secure_servers import Secure, _given
+from security.test_secure_servers import Secure, _given, secured
 from shared import LONG
 from worker.certificates import samples
 from worker.worlds import RealWorld
@@ -24,11 +22,9 @@ from replay.commands import Commands, warmed
 from replay.test_real import GROUPS
 from stream import acl, topics
 from stream.certificate import certificate_json
-from stream.embedded.kafka import KafkaServer
-from stream.embedded.secure import ADMINISTRATOR, Security
-from stream.embedded.triton import TritonServer
+from stream.embedded.secure import ADMINISTRATOR
 from stream.replay.run import Run
-from stream.settings import REPOSITORY, Settings, Triton
+from stream.settings import Settings
 
 pytestmark = [
     pytest.mark.servers,
@@ -42,19 +38,8 @@ LOGINS = {"replay": "LOGIN", "recode": "RECODE_LOGIN", "repair": "REPAIR_LOGIN",
 
 @pytest.fixture(scope="module")
 def secure(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    folder = tmp_path_factory.mktemp("rights")
-    authority = Authority(folder, "authority")
-    broker, server = authority.sign("broker"), authority.sign("triton")
-    security = Security(broker.both, authority.file, "CN=broker", "hunter2-admin", PASSWORDS)
-    models = folder / "models"
-    shutil.copytree(REPOSITORY / "model_repo", models, ignore=shutil.ignore_patterns("__pycache__"))
-    tls = (
-        "--grpc-use-ssl=1", f"--grpc-server-cert={server.certificate}", f"--grpc-server-key={server.key}",
-        f"--grpc-root-cert={authority.file}",
-    )  # fmt: skip
-    settings = Settings(home=folder, triton=Triton(model_repo=models))
-    with KafkaServer(settings, security=security) as kafka, TritonServer(settings, options=tls) as triton:
-        yield Secure(kafka, triton, authority, authority)
+    with secured(tmp_path_factory.mktemp("rights"), PASSWORDS) as servers:
+        yield servers
 
 
 @dataclass

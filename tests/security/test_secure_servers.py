@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,12 @@ class Secure:
         return kafka.client_options(settings, settings.kafka.bootstrap) | changes
 
 
-@pytest.fixture(scope="module")
-def secure(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    folder = tmp_path_factory.mktemp("secure")
+@contextmanager
+def secured(folder: Path, passwords: Mapping[str, str]) -> Iterator[Secure]:
+    """Kafka with TLS, logins and an authorizer, and Triton with TLS, of one authority."""
     authority, stranger = Authority(folder, "authority"), Authority(folder, "stranger")
     broker, server = authority.sign("broker"), authority.sign("triton")
-    security = Security(broker.both, authority.file, "CN=broker", "hunter2-admin", PASSWORDS)
+    security = Security(broker.both, authority.file, "CN=broker", "hunter2-admin", passwords)
     models = folder / "models"
     shutil.copytree(REPOSITORY / "model_repo", models, ignore=shutil.ignore_patterns("__pycache__"))
     tls = (
@@ -85,6 +86,12 @@ def secure(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         TritonServer(settings, options=tls) as triton,
     ):
         yield Secure(broker_server, triton, authority, stranger)
+
+
+@pytest.fixture(scope="module")
+def secure(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    with secured(tmp_path_factory.mktemp("secure"), PASSWORDS) as servers:
+        yield servers
 
 
 @pytest.fixture
