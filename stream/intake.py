@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 import sqlalchemy as sa
 import structlog
@@ -114,8 +114,8 @@ class Intake:
         finally:
             for watch in watches:
                 watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch
+            # Not each in its turn under a suppress: a stop that comes just now would be taken for theirs, and lost.
+            await asyncio.gather(*watches, return_exceptions=True)
 
     async def _told(self, reader: Reader) -> None:
         """Records that wait, those of a batch that the database has not taken among them."""

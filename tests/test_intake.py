@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine
 
 from stream.coding import Origin
 from stream.database import open_database, prepare, reading, upsert, writing
-from stream.errors import DatabaseUnavailable, InvalidSettings
+from stream.errors import BrokerUnavailable, DatabaseUnavailable, InvalidSettings
 from stream.intake import Intake, forget, positions
-from stream.reader import MemoryReader, Read
+from stream.reader import Batch, MemoryReader, Read
 from stream.services import Database
 
 TABLES = sa.MetaData()
@@ -173,3 +173,32 @@ def test_postgresql_by_its_url_is_away_where_nobody_listens(unused_tcp_port: int
     url = f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none"
     with pytest.raises(DatabaseUnavailable), reading(open_database(Database(url=url, timeout_s=1), Path("unused"))):
         pass
+
+
+class Failing(MemoryReader):
+    """A reader whose broker is away, and that tells when it was asked."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    async def batches(self, *_: object, **__: object) -> AsyncGenerator[Batch, None]:
+        self._told()
+        raise BrokerUnavailable("gone")
+        yield  # type: ignore[unreachable]  # makes it a generator
+
+
+@pytest.mark.parametrize("later", range(8))
+async def test_a_stop_is_heard_while_a_fault_is_cleared_away(later: int) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(steps: int) -> None:
+        if steps:
+            loop.call_soon(stop, steps - 1)
+        else:
+            running.cancel()
+
+    intake = Intake(memory(), "sums", ("coded",), add)
+    running = asyncio.create_task(intake.run(lambda: Failing(lambda: stop(later)), follow=True))
+    await asyncio.wait({running}, timeout=10)
+    assert running.cancelled()

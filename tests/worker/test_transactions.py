@@ -126,9 +126,11 @@ class KafkaRig(Rig):
         await anything.start()
         try:
             async with asyncio.timeout(60):
-                while (end := await reader.end_offsets([place])) != await anything.end_offsets([place]):
+                while True:
+                    end = await reader.end_offsets([place])
+                    if end == await anything.end_offsets([place]):
+                        return int(end[place])
                     await asyncio.sleep(0.05)
-            return int(end[place])
         finally:
             await anything.stop()
 
