@@ -141,7 +141,11 @@ class Worker(BaseModel):
     batch_max: int = Field(64, ge=1, description="certificates in a micro-batch")
     batch_wait_s: float = Field(0.05, gt=0, description="longest wait for a batch to fill")
     in_flight: int = Field(4, ge=1, description="micro-batches under way at once; more wait, and Kafka with them")
-    cache_lines: int = Field(50_000, ge=0, description="coded lines remembered for one model version; 0 is off")
+    cache_lines: int = Field(
+        50_000,
+        ge=0,
+        description="lines whose answers are remembered, of one model version (the rules' work on 10,000); 0 is off",
+    )
     session_timeout_s: float = Field(20.0, gt=0)
     stop_s: float = Field(15.0, gt=0, description="time to finish what is in flight after SIGTERM")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Prometheus port; 0 is off")

@@ -20,7 +20,7 @@ from stream.certificate import read_certificate
 from stream.coder.model import LineRequest
 from stream.coder.vocabulary import speller
 from stream.evaluation.score import Tally
-from stream.pipeline.reading import read as read_lines
+from stream.pipeline.reading import Reader
 from training import checkpoint, written
 from training.corpus import Corpus, Part
 from training.export import export
@@ -47,8 +47,9 @@ def held_out(part: Part, run: Path) -> list[Case]:
 def development() -> list[Case]:
     """Lines of the written certificates kept for development."""
     found = []
+    reader = Reader(speller())
     for certificate in written.load("dev"):
-        read = read_lines(read_certificate(certificate.record()), speller())
+        read = reader.read(read_certificate(certificate.record()))
         found += [(r.request, Counter(w.codes)) for r, w in zip(read.lines, certificate.lines, strict=True)]
     return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
 from stream.coder.confidence import Confidence, Evidence
 from stream.coder.model import Tagged
@@ -18,7 +17,7 @@ from stream.coder.settle import absorbed, old_code
 from stream.coder.stems import tokens
 from stream.coding import Alternative, Assertion, CodedLine, Duration, Entity, Method, Uncoded, Why
 from stream.nomenclature.icd10 import Nomenclature
-from stream.text.interval import find_intervals
+from stream.text.interval import Span
 from stream.text.noncauses import is_noncause
 from stream.text.normal import NormalText
 from stream.text.segment import Relation, Segment, assertion_at
@@ -78,8 +77,8 @@ class Coder:
         matches: Sequence[Match],
         tagged: Sequence[Tagged],
         interval: Duration | None,
+        intervals: Sequence[Span],
         model: str,
-        died: date | None = None,
     ) -> CodedLine:
         """The coded line.
 
@@ -89,8 +88,8 @@ class Coder:
             matches: what the rules found, in text order.
             tagged: what the model found, in text order.
             interval: parsed interval of the line.
+            intervals: those written in the line itself.
             model: name and version that the model's codes are credited to.
-            died: date of death, against which dates in the line are measured.
         """
         # A span of blanks is nothing that was written.
         known = [t for t in tagged if self._nomenclature.valid(t.codes[0]) and line.text[t.start : t.end].strip()]
@@ -99,7 +98,6 @@ class Coder:
             chosen += self._group(some_matches, some_tagged, model)
         kept = (p for p in chosen if p.evidence.kind in _PLAIN or p.confidence >= self._floor)
         chosen = sorted(kept, key=lambda p: p.start)
-        intervals = find_intervals(line, died)
         chosen = _settled(chosen, line, segments, interval, intervals)
         entities: list[Entity] = []
         spans: list[tuple[int, int]] = []
@@ -199,7 +197,7 @@ def _settled(
     line: NormalText,
     segments: Sequence[Segment],
     interval: Duration | None,
-    intervals: Sequence[tuple[int, int, Duration | None]],
+    intervals: Sequence[Span],
 ) -> list[Proposal]:
     """Proposals of a line seen together: old diseases, codes that another already says, codes said twice."""
     dated = [(start, found) for start, _, found in intervals if found is not None]

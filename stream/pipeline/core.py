@@ -29,7 +29,6 @@ from stream.coder.vocabulary import speller
 from stream.coding import (
     Automation,
     CodedCertificate,
-    CodedLine,
     CodedStatus,
     ManualTask,
     Method,
@@ -47,9 +46,10 @@ from stream.errors import CoreFailed, InfrastructureError, InputError, InvalidCo
 from stream.nomenclature import icd10
 from stream.pipeline.folding import correction_of, folded
 from stream.pipeline.letters import dead_letter, too_large
-from stream.pipeline.lines import Lines, causes_of, without_nothing
-from stream.pipeline.reading import ReadCertificate, ReadLine, read
+from stream.pipeline.lines import Lines, causes_of
+from stream.pipeline.reading import ReadCertificate, Reader, ReadLine
 from stream.pipeline.record import Decision, Incoming, Outgoing, Received
+from stream.pipeline.wording import Answers, Wording
 from stream.sealing import Keyring
 from stream.settings import Limits, Settings
 from stream.targeting import certainty, edits, policy
@@ -61,8 +61,9 @@ from stream.underlying.ranking import SILENT, Ranked
 from stream.underlying.request import Considered, RankRequest
 from stream.wire import Wire
 
-Answers = Mapping[LineRequest, LineAnswer]
 Rankings = Mapping[RankRequest, Ranked]
+_REMEMBERED = 10_000
+"""Most lines kept in mind that were read, and that were coded: some kilobytes each."""
 _WITHDRAWN = Considered(Case((), (), ()), Underlying(None, 0.0, steps=("withdrawn by a VOID version",)))
 
 
@@ -132,9 +133,10 @@ class Core:
         self._limits: Limits = settings.limits
         self._audit_key = settings.audit_key.get_secret_value().encode()
         self._nomenclature = icd10.load()
-        self._rules = rules.load()
-        self._coder = Coder(self._nomenclature, confidence.load())
-        self._speller = speller()
+        expert = rules.load()
+        remembered = min(settings.worker.cache_lines, _REMEMBERED)
+        self._reader = Reader(speller(), remembered)
+        self._wording = Wording(expert, Coder(self._nomenclature, confidence.load()), remembered)
         self._tables = selection.load()
         self._together = together.load()
         self._edits = edits.load()
@@ -145,7 +147,7 @@ class Core:
             software=stream.__version__,
             nomenclature=f"{self._nomenclature.version}+{self._edits.version}",
             lexicon=expressions.load().version,
-            rules=self._rules.version,
+            rules=expert.version,
             underlying=f"{self._tables.version}+{self._together.version}",
             policy=self._policy.version,
         )
@@ -236,7 +238,7 @@ class Core:
         opened = keyring.open(certificate)
         if opened is not certificate:
             opened = self.certificate(certificate_record(opened))
-        return Prepared(incoming, certificate, read(opened, self._speller), keyring)
+        return Prepared(incoming, certificate, self._reader.read(opened), keyring)
 
     def word(self, prepared: Prepared, answers: Answers, coder: str, now: datetime) -> Worded | Decision:
         """Codes of the lines and the rules' underlying cause.
@@ -259,20 +261,9 @@ class Core:
         certificate = prepared.read.certificate
         if certificate.status is Status.VOID:
             return Worded(prepared, (), (), _WITHDRAWN, coder)
-        part1, part2 = self.lines(prepared, answers, coder)
+        part1, part2 = self._wording.lines(prepared.read, answers, coder)
         considered = selection.consider(causes_of(certificate, part1, part2), self._tables)
         return Worded(prepared, part1, part2, considered, coder)
-
-    def lines(self, prepared: Prepared, answers: Answers, coder: str) -> tuple[Lines, Lines]:
-        """Coded lines of Part I and of Part II."""
-        died = prepared.read.certificate.death_date
-
-        def coded(line: ReadLine) -> CodedLine:
-            matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
-            tagged = answers.get(line.request, ())
-            return self._coder.combine(line.normal, line.segments, matches, tagged, line.interval, coder, died)
-
-        return without_nothing(tuple(map(coded, prepared.read.part1)), tuple(map(coded, prepared.read.part2)))
 
     def code(self, worded: Worded, ranked: Ranked, ranker: str, now: datetime) -> tuple[CodedCertificate, float]:
         """Coded certificate, and its priority in the manual queue.
@@ -366,12 +357,14 @@ class Core:
 
     def silence_rules(self) -> None:
         """Code with the model alone, whatever its confidence: for measuring what each coder gives."""
-        self._rules = rules.RuleCoder((), (), frozenset(), "none")
-        self._coder = Coder(self._nomenclature, confidence.load(), floor=0.0)
+        self._wording = Wording(rules.RuleCoder((), (), frozenset(), "none"), self._all())
 
     def silence_model(self) -> None:
         """Code with the rules alone, whatever their confidence: likewise."""
-        self._coder = Coder(self._nomenclature, confidence.load(), floor=0.0)
+        self._wording = Wording(rules.load(), self._all())
+
+    def _all(self) -> Coder:
+        return Coder(self._nomenclature, confidence.load(), floor=0.0)
 
     def _encode(self, subject: str, record: dict[str, object]) -> bytes:
         # Offline there is no wire: the caller takes the value itself.
@@ -379,8 +372,7 @@ class Core:
 
     def proposals(self, prepared: Prepared, line: ReadLine, tagged: LineAnswer) -> list[Proposal]:
         """Every proposal of either coder for a line, before one is chosen: what confidences are fitted on."""
-        matches = self._rules.code(line.normal, line.segments, prepared.read.conditions)
-        return self._coder.candidates(matches, tagged, "")
+        return self._wording.proposals(prepared.read, line, tagged)
 
     def _coded(
         self,

@@ -35,13 +35,18 @@ def _entry(tokens: list[Token], index: int, table: Abbreviations) -> tuple[Entry
     return (single, 1) if single else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
-    """What abbreviations are read against: the raw line in capitals or not, character by character, and the hints."""
+    """What abbreviations are read against: the raw line in capitals or not, character by character, and the hints.
+
+    Attributes:
+        bound: whether an abbreviation was met that may be read in several ways, so that the hints had a say.
+    """
 
     hints: Hints
     around: frozenset[str]
     capitals: str
+    bound: bool = False
 
     def upper(self, start: int, end: int) -> bool:
         """Whether this stretch of the folded line was typed in capitals, where that means something."""
@@ -86,6 +91,7 @@ def _pass(tokens: list[Token], line: Line, table: Abbreviations, *, defaults: bo
         if entry.certain:
             long: str | None = entry.senses[0].long
         else:
+            line.bound = True
             if counts is None:
                 counts = Counter(word for other in tokens for word in other.text.split() if word[0].isalpha())
             own = entry.short.split()

@@ -21,6 +21,8 @@ from stream.coding import Duration
 from stream.text.fold import fold
 from stream.text.normal import NormalText
 
+Span = tuple[int, int, Duration | None]
+"""An interval inside a line: start and end in its normal form; None where there is nothing to measure it against."""
 MINUTE, HOUR, DAY, WEEK, MONTH, YEAR = 1 / 1440, 1 / 24, 1.0, 7.0, 30.4375, 365.25
 FEW = 4.0
 SEVERAL = 5.0
@@ -277,7 +279,7 @@ _SINCE_WORDS = re.compile(
 )
 
 
-def find_intervals(text: NormalText, death_date: date | None = None) -> tuple[tuple[int, int, Duration | None], ...]:
+def find_intervals(text: NormalText, death_date: date | None = None) -> tuple[Span, ...]:
     """Intervals written inside a line: start and end in `text`, in order, with what leads in ("depuis", "il y a").
 
     The duration is None where there is a date or year but no date of death to measure it against. An age ("enfant de
@@ -291,7 +293,7 @@ def find_intervals(text: NormalText, death_date: date | None = None) -> tuple[tu
     line = text.text
     if not _WORTH.search(line):
         return ()
-    found: list[tuple[int, int, Duration | None]] = []
+    found: list[Span] = []
     for match in _INLINE.finditer(line):
         if any(c.isdigit() for c in match.group()):
             found.append((*match.span(), _measure(match.group(), death_date)))
@@ -308,9 +310,9 @@ def find_intervals(text: NormalText, death_date: date | None = None) -> tuple[tu
     return _widened(line, found)
 
 
-def _widened(line: str, found: list[tuple[int, int, Duration | None]]) -> tuple[tuple[int, int, Duration | None], ...]:
+def _widened(line: str, found: list[Span]) -> tuple[Span, ...]:
     """In order, without overlaps (the longest wins), and with the words that lead in."""
-    kept: list[tuple[int, int, Duration | None]] = []
+    kept: list[Span] = []
     for start, end, duration in sorted(found, key=lambda item: (item[0], -item[1])):
         if kept and start < kept[-1][1]:
             continue

@@ -44,12 +44,17 @@ _MOST_LETTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class NormalText:
-    """A normalised line; character i of `text` stands for ``raw[starts[i]:ends[i]]``."""
+    """A normalised line; character i of `text` stands for ``raw[starts[i]:ends[i]]``.
+
+    Attributes:
+        bound: whether the hints had a say: under others the same raw line may be read otherwise.
+    """
 
     raw: str
     text: str
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+    bound: bool = False
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """The raw span of a span of `text`, without blanks at its ends.
@@ -148,11 +153,13 @@ def normalise(raw: str, hints: Hints = _NO_HINTS, speller: Speller | None = None
     tokens = _spaced(tokens, speller, table)
     if speller is not None:
         tokens = _spell(tokens, speller, table)
-    single, phrases = table.single, table.phrases
+    single, phrases, bound = table.single, table.phrases, False
     if any(token.text in single or token.text in phrases for token in tokens):
         # Capitals say something in a line that is not all capitals.
         spoken = "" if raw.isupper() else raw if fold_starts is None else "".join(raw[at] for at in fold_starts)
-        tokens = expand(tokens, Line(hints, frozenset(hints.neighbours.split()), spoken), table)
+        line = Line(hints, frozenset(hints.neighbours.split()), spoken)
+        tokens = expand(tokens, line, table)
+        bound = line.bound
     tokens = trim(tokens)
     starts: list[int] = []
     ends: list[int] = []
@@ -175,4 +182,4 @@ def normalise(raw: str, hints: Hints = _NO_HINTS, speller: Speller | None = None
         else:
             starts.extend(fold_starts[start:end])
             ends.extend(fold_ends[start:end])
-    return NormalText(raw, " ".join(token.text for token in tokens), tuple(starts), tuple(ends))
+    return NormalText(raw, " ".join(token.text for token in tokens), tuple(starts), tuple(ends), bound)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +17,7 @@ import structlog
 
 from stream import metrics
 from stream.errors import InfrastructureError, ModelFault
+from stream.memory import Memory
 from stream.settings import Breaker, Retry
 from stream.triton import A, Model, Q
 
@@ -226,8 +226,8 @@ class CachedModel(Stage[K, A]):
 
     def __init__(self, model: Model[K, A], size: int, order: Callable[[K], Any]) -> None:
         super().__init__(model)
-        self._size, self._order = size, order
-        self._known: OrderedDict[K, A] = OrderedDict()
+        self._order = order
+        self._known: Memory[K, A] = Memory(size)
         self._of = model.version
 
     async def ask(self, requests: Sequence[K]) -> list[A]:
@@ -238,9 +238,9 @@ class CachedModel(Stage[K, A]):
             self._known.clear()
         found: dict[K, A] = {}
         for request in requests:
-            if request in self._known:
-                self._known.move_to_end(request)
-                found[request] = self._known[request]
+            known = self._known.get(request)
+            if known is not None:
+                found[request] = known
         missing = sorted({request for request in requests if request not in found}, key=self._order)
         metrics.ANSWERS.labels(self._name, "cache").inc(len(requests) - len(missing))
         if missing:
@@ -251,8 +251,6 @@ class CachedModel(Stage[K, A]):
                 return await self.ask(requests)
             for request, answer in zip(missing, answers, strict=True):
                 found[request] = answer
-                if self._size and unchanged:
-                    self._known[request] = answer
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
+                if unchanged:
+                    self._known.put(request, answer)
         return [found[request] for request in requests]

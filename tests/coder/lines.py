@@ -14,6 +14,7 @@ from stream.coder.stems import stem
 from stream.coder.vocabulary import speller
 from stream.coding import CodedLine, Duration
 from stream.nomenclature import icd10
+from stream.text.interval import find_intervals
 from stream.text.normal import NormalText, normalise
 from stream.text.segment import segment
 
@@ -65,4 +66,4 @@ def coded(
     segments = segment(line)
     found = (rule_coder or rules.load()).code(line, segments, frozenset(holds))
     coder = Coder(icd10.load(), confidence.load(), floor=0.0)
-    return coder.combine(line, segments, found, tagged, interval, MODEL, died)
+    return coder.combine(line, segments, found, tagged, interval, find_intervals(line, died), MODEL)

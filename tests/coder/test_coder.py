@@ -65,7 +65,7 @@ def test_of_two_that_disagree_the_loser_is_kept(p: float, winner: str, loser: st
     text = read("péritonite")
     coder = Coder(icd10.load(), Confidence(weights), floor=0.0)
     match = Match(0, 10, ("K65.9",), Kind.WHOLE, "own:2", 1, 1.0)
-    found = coder.combine(text, segment(text), [match], [Tagged(0, 10, ("K63.1",), (p,))], None, MODEL)
+    found = coder.combine(text, segment(text), [match], [Tagged(0, 10, ("K63.1",), (p,))], None, (), MODEL)
     (entity,) = found.entities
     assert entity.code == winner and [a.code for a in entity.alternatives] == [loser]
     assert entity.method is (Method.RULES if winner == "K65.9" else Method.MODEL)
@@ -91,7 +91,7 @@ def test_a_proposal_below_the_floor_is_told_as_unknown() -> None:
     text = read("leptospirose")
     coder = Coder(icd10.load(), Confidence({"model:logit": 1.0}), floor=0.5)
     for p, codes in ((0.4, []), (0.6, ["A27.9"])):
-        found = coder.combine(text, segment(text), [], [Tagged(0, 12, ("A27.9",), (p,))], None, MODEL)
+        found = coder.combine(text, segment(text), [], [Tagged(0, 12, ("A27.9",), (p,))], None, (), MODEL)
         assert [e.code for e in found.entities] == codes
         assert [u.why for u in found.uncoded] == ([] if codes else [Why.UNKNOWN_WORDS])
 

@@ -13,9 +13,11 @@ from hypothesis.extra import numpy as arrays_of
 
 from stream.coder.model import LineRequest, MemoryModel, Tagged, TritonModel, read_answer
 from stream.errors import ModelFault, ModelUnavailable
-from stream.settings import Triton
+from stream.settings import REPOSITORY, Triton
+from training import local
 
 Arrays = dict[str, Any]
+FRONT = local.front(REPOSITORY / "model_repo" / "coder" / "1" / "model.py")
 
 
 def good() -> Arrays:
@@ -37,6 +39,20 @@ def test_good_arrays_are_read() -> None:
         (Tagged(0, 3, ("I10", "I15.9"), (0.75, 0.125)), Tagged(4, 10, ("J81",), (1.0,))),
         (),
     ]
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 4), st.sampled_from([5, 6, 127, 128, 129, 640, 641, 10_693]),
+    st.sampled_from([1.0, 0.05]),
+)  # fmt: skip
+def test_the_front_finds_the_largest_wherever_they_stand(seed: int, rows: int, width: int, steps: float) -> None:
+    """With coarse steps many are alike: which of these are chosen is open, their values are not."""
+    values = np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
+    values = np.round(values / steps) * np.float32(steps) if steps != 1.0 else values
+    best = FRONT.best_of(values, FRONT.TOP)
+    assert best.shape == (rows, 5) and (np.diff(best, axis=1) > 0).all()
+    found = np.sort(np.take_along_axis(values, best, axis=1), axis=1)
+    assert (found == np.sort(values, axis=1)[:, -5:]).all()
 
 
 def test_no_lines_no_answers() -> None:

@@ -313,7 +313,7 @@ def test_an_answer_that_is_missing_is_a_fault_of_ours_and_of_this_certificate() 
     assert decision.letter is not None and decision.letter.error == "CORE_FAILED"
 
 
-@pytest.mark.parametrize("step", ["lines", "selected"])
+@pytest.mark.parametrize("step", ["worded", "selected"])
 def test_a_fault_of_ours_is_a_dead_letter_that_tells_its_place_alone(
     monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

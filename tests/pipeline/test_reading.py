@@ -9,11 +9,11 @@ import pytest
 from stream.certificate import read_certificate
 from stream.coder.vocabulary import speller
 from stream.coding import Duration
-from stream.pipeline.reading import LONGEST, ReadCertificate, read
+from stream.pipeline.reading import LONGEST, ReadCertificate, Reader
 
 
 def lines(**fields: Any) -> ReadCertificate:
-    return read(read_certificate({"certificate_id": "A", **fields}), speller())
+    return Reader(speller()).read(read_certificate({"certificate_id": "A", **fields}))
 
 
 def test_lines_are_read_in_order_part_1_first() -> None:
@@ -89,3 +89,28 @@ def test_equal_lines_are_one_question() -> None:
     one, two = lines(part1=["OAP"], sex="F"), lines(part1=["O.A.P."], sex="F", version=2)
     assert one.part1[0].request == two.part1[0].request
     assert one.part1[0].request != lines(part1=["OAP"], sex="M").part1[0].request
+
+
+def test_a_line_that_was_read_before_is_read_alike_among_others() -> None:
+    """What stands around a line, who died and when count anew each time, whatever is remembered of it."""
+    reader, bare = Reader(speller(), 100), Reader(speller())
+    told: list[dict[str, Any]] = [
+        {"part1": ["IRA", "pneumopathie"]},
+        {"part1": ["IRA", "créatinine, dialyse, insuffisance rénale"]},
+        {"part1": ["pneumopathie", "insufisance cardiaqe depuis 2020", "K du col"], "sex": "M"},
+        {"part1": ["pneumopathie", "insufisance cardiaqe depuis 2020", "K du col"], "sex": "F"},
+        {"part1": ["insufisance cardiaqe depuis 2020"], "death_date": "2026-01-01"},
+        {"part1": [{"text": "insufisance cardiaqe depuis 2020", "interval": "3 j"}], "death_date": "2022-01-01"},
+        {"part1": ["pendaison"], "manner": "SUICIDE", "age": {"value": 3, "unit": "DAYS"}},
+    ]
+    for fields in told * 2:
+        certificate = read_certificate({"certificate_id": "A", **fields})
+        assert reader.read(certificate) == bare.read(certificate)
+
+
+def test_a_line_longer_than_any_is_not_kept_in_mind() -> None:
+    reader = Reader(speller(), 100)
+    text = "oap " * (LONGEST // 3)
+    for line in (text, "OAP"):
+        reader.read(read_certificate({"certificate_id": "A", "part1": [line]}))
+    assert list(reader._known._kept) == ["OAP"]

@@ -74,7 +74,8 @@ def read_from_text(part: written.Part) -> list[Coded]:
                 span = normal_span(read.normal, first, last)
                 tagged += [Tagged(*span, (code,), (1.0,)) for code in codes] if span else []
             answers[read.request] = tuple(tagged)
-        found.append(Coded(causes_of(prepared.read.certificate, *core.lines(prepared, answers, "")), one.underlying))
+        worded = core.worded(prepared, answers, "")
+        found.append(Coded(causes_of(prepared.read.certificate, worded.part1, worded.part2), one.underlying))
     return found
 
 
