@@ -1,6 +1,6 @@
 """Half load for a long time: does anything grow that should not?
 
-The worker is the one that ships, cache on; its certificates never repeat as a whole, half of their lines do.
+The worker is the one that ships, cache on; its certificates never repeat as a whole, half of their lines do, more as it goes on.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Shell 1: the Faust worker, its stages around the model, its outbox."""
+"""Shell 1: the Faust worker, its stages around the models, its lanes (exactly once) and its outbox (at least once)."""
