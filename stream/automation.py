@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -18,6 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from stream import kafka
 from stream.coding import Automation, AutomationChange, change_record, read_change
 from stream.errors import BrokerUnavailable, InputError, InvalidSettings
 from stream.wire import Wire
@@ -31,7 +31,6 @@ log = structlog.get_logger("causa.automation")
 _POLL_MS = 1_000
 _TRIES, _TRY_S = 20, 0.1
 """Looks for a topic that a young broker may not show yet, and the wait between two."""
-_STOP_S = 5.0
 
 
 def stricter(a: Automation, b: Automation) -> Automation:
@@ -187,8 +186,7 @@ class KafkaChanges:
         """See `Changes.close`."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), _STOP_S)
+            await kafka.ended(consumer.stop())
 
 
 class KafkaAnnouncer:
@@ -215,8 +213,7 @@ class KafkaAnnouncer:
                 f"the change of automation was not acknowledged: {type(error).__name__}", hint="causa status"
             ) from None
         finally:
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), _STOP_S)
+            await kafka.stopped(producer)
 
 
 class MemoryTopic:

@@ -1,12 +1,12 @@
-"""How every Kafka client of Causa connects: one reading of the settings for producers, consumers and admins."""
+"""How every Kafka client of Causa connects, and how it is let go: for producers, consumers and admins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from aiokafka import TopicPartition, codec
+from aiokafka import AIOKafkaProducer, TopicPartition, codec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
@@ -15,6 +15,11 @@ from aiokafka.structs import OffsetAndMetadata
 from stream import tls
 from stream.errors import BrokerUnavailable, CausaError, InvalidSettings
 from stream.settings import Settings
+
+STOP_S = 5.0
+"""Time for a client to close, seconds."""
+_CLOSING: set[asyncio.Task[Any]] = set()
+"""What closes, kept from being collected meanwhile."""
 
 
 def client_options(settings: Settings, bootstrap: str) -> dict[str, Any]:
@@ -85,12 +90,49 @@ async def committed(
         await admin.start()
         found = await admin.list_consumer_group_offsets(group, partitions=list(places))
     finally:
-        with suppress(Exception):
-            await admin.close()
+        await ended(admin.close())
     if any(place not in found for place in places):
         # The broker names every partition that it is asked for. Silence is an error, which aiokafka passes over.
         raise BrokerUnavailable("the group's coordinator does not tell its offsets")
     return {place: found[place] for place in places}
+
+
+async def ended(closing: Coroutine[Any, Any, Any], seconds: float = STOP_S) -> bool:
+    """Wait for a client's close, so long and no longer. What it raises is passed over: the client is needed no more.
+
+    A stop of the caller's is always heard. aiokafka suppresses a cancellation while it closes, and `asyncio.wait_for`
+    of Python 3.11 forgets one that comes together with the result; who closes under either may live on for ever.
+
+    Returns:
+        Whether it closed in time; it is told to give up otherwise.
+    """
+    task = asyncio.create_task(closing)
+    _CLOSING.add(task)
+    task.add_done_callback(_heard)
+    _, late = await asyncio.wait({task}, timeout=seconds)
+    if late:
+        task.cancel()
+    return not late
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    _CLOSING.discard(task)
+    if not task.cancelled():
+        task.exception()
+
+
+async def stopped(producer: AIOKafkaProducer, seconds: float = STOP_S) -> None:
+    """Let go of a producer, also where the broker is away and its records cannot go.
+
+    `stop` waits for these first; given up there, it leaves its sender and its connections behind for as long as the
+    process lives.
+    """
+    if not await ended(producer.stop(), seconds):
+        producer._message_accumulator.fail_all(KafkaError("given up"))
+        sender = producer._sender.sender_task
+        if sender is not None:
+            sender.cancel()
+        await ended(producer.client.close(), seconds)
 
 
 def compression() -> str:

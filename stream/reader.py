@@ -301,7 +301,7 @@ async def fetches(
     except KafkaError as error:
         raise await kafka.refusal(kafka.client_options(settings, bootstrap), error) from None
     finally:
-        await consumer.stop()
+        await kafka.ended(consumer.stop())
 
 
 async def _assigned(consumer: AIOKafkaConsumer, names: Iterable[str]) -> list[TopicPartition]:

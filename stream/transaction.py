@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,12 +17,11 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
-from stream import failpoints
+from stream import failpoints, kafka
 from stream.errors import BrokerUnavailable, CausaError, Overtaken
 
 PATIENCE_S = 60.0
 """Longest wait for one step: what takes longer is given up and begun again."""
-STOP_S = 5.0
 TRANSACTION_S = 45.0
 """After so long without an end the broker aborts a transaction by itself, and readers go on past it."""
 EXPECTED = (KafkaError, IllegalOperation, AssertionError, TimeoutError, OSError)
@@ -175,8 +174,7 @@ class TransactionalWriter:
         """Disconnect; what is not committed never was."""
         producer, self._producer, self._open = self._producer, None, False
         if producer is not None:
-            with suppress(Exception):  # what it did not commit is aborted by the broker, or by who begins next
-                await asyncio.wait_for(producer.stop(), STOP_S)
+            await kafka.stopped(producer)  # what it did not commit is aborted by the broker, or by who begins next
 
 
 def _fenced(sent: asyncio.Future[Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +47,8 @@ class Model(Protocol[Q_contra, A_co]):
         """Let go of the connection."""
 
 
+IDENTITY_S = 2.0
+"""How long the stamp of the served weights is taken for granted, seconds."""
 _RETRYABLE = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}
 
 
@@ -98,7 +101,7 @@ class Endpoint:
         self._client = triton.InferenceServerClient(url, channel_args=[*channel, *limits], **credentials)
         self._name, self._version = name, version
         self._deadline, self._priority = settings.deadline_s, settings.priority
-        self._stamp, self._sure = "", False
+        self._stamp, self._sure, self._asked_at = "", False, 0.0
 
     @property
     def version(self) -> str:
@@ -111,6 +114,7 @@ class Endpoint:
         try:
             return bool(await self._client.is_model_ready(self._name, self._version, client_timeout=2.0))
         except (InferenceServerException, grpc.RpcError, asyncio.CancelledError):
+            self._sure = False  # who answers next may serve other weights
             return False
 
     async def ready(self) -> bool:
@@ -141,7 +145,7 @@ class Endpoint:
         answer = await self._client.get_model_config(self._name, self._version, client_timeout=self._deadline)
         parameters = answer.config.parameters
         self._stamp = parameters["stamp"].string_value if "stamp" in parameters else ""
-        self._sure = True
+        self._sure, self._asked_at = True, time.monotonic()
 
     async def infer(self, columns: Mapping[str, Sequence[str]], outputs: Sequence[str]) -> dict[str, Any]:
         """Output arrays by name (None for one that is missing) for columns of strings, one row each.
@@ -157,7 +161,8 @@ class Endpoint:
             tensor.set_data_from_numpy(np.array([c.encode() for c in column], object).reshape(-1, 1))
             inputs.append(tensor)
         try:
-            if not self._sure:
+            # Asked now and then, too: weights that are swapped while nothing is under way make no request fail.
+            if not self._sure or time.monotonic() - self._asked_at > IDENTITY_S:
                 await self._identify()
             asked = self.version
             result = await self._client.infer(

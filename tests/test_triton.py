@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from tritonclient.grpc import InferResult, service_pb2
+from tritonclient.utils import InferenceServerException
 
+from stream import triton
 from stream.errors import ModelFault, ModelUnavailable
 from stream.settings import Triton
 from stream.triton import Endpoint
@@ -25,6 +27,9 @@ class Client:
 
     def __init__(self, answer: Callable[[], Any]) -> None:
         self.stamp, self.answer = "a1", answer
+
+    async def is_model_ready(self, *_: Any, **__: Any) -> bool:
+        raise InferenceServerException("away", "StatusCode.UNAVAILABLE")
 
     async def get_model_config(self, *_: Any, **__: Any) -> service_pb2.ModelConfigResponse:
         config = service_pb2.ModelConfigResponse()
@@ -101,3 +106,21 @@ async def test_an_answer_of_weights_that_were_replaced_meanwhile_is_no_answer(en
         await asking
     assert (await endpoint.infer({"TEXT": ["x"]}, ("X",)))["X"].tolist() == [b"A41"]
     assert endpoint.version == "coder-1+b2"
+
+
+async def test_weights_that_were_replaced_while_nothing_was_asked_are_named(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request met the outage; whoever is asked next says who it is."""
+    endpoint._client = client = Client(lambda: answer("BYTES", (1,), BYTES))
+    await endpoint.infer({"TEXT": ["x"]}, ("X",))
+    client.stamp = "b2"
+    assert not await endpoint.served()
+    await endpoint.infer({"TEXT": ["x"]}, ("X",))
+    assert endpoint.version == "coder-1+b2"
+    client.stamp = "c3"  # swapped so fast that nobody looked
+    await endpoint.infer({"TEXT": ["x"]}, ("X",))
+    assert endpoint.version == "coder-1+b2"
+    monkeypatch.setattr(triton, "IDENTITY_S", 0.0)
+    await endpoint.infer({"TEXT": ["x"]}, ("X",))
+    assert endpoint.version == "coder-1+c3"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from stream.errors import BrokerUnavailable, InvalidSettings
-from stream.kafka import client_options, compression, refusal
+from stream.kafka import client_options, compression, refusal, stopped
 from stream.offline.files import STANDARD, Format, Row, read, size
 from stream.publishing import SUBJECT, Report, publish, repeated
 from stream.registry import open_registry
@@ -122,8 +121,7 @@ async def _publish(
                 shown.cancel()
                 bar.update()
     finally:
-        with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(producer.stop(), patience)
+        await stopped(producer, patience)
         for number in (signal.SIGINT, signal.SIGTERM):
             running.remove_signal_handler(number)
     return report

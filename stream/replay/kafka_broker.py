@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from stream import topics as declared
 from stream.errors import BrokerUnavailable, InvalidSettings, Overtaken
 from stream.replay.broker import AT_ONCE, NewTopic, Position, Record, Transactions, Written
 from stream.settings import Settings
-from stream.transaction import EXPECTED, PATIENCE_S, STOP_S, TransactionalWriter
+from stream.transaction import EXPECTED, PATIENCE_S, TransactionalWriter
 
 FETCH_BYTES = 20 * 1024 * 1024
 LOOK_MS = 50
@@ -52,8 +52,7 @@ class KafkaBroker:
         except KafkaError as error:
             raise await kafka.refusal(self._options, error) from None
         finally:
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), STOP_S)
+            await kafka.ended(consumer.stop())
 
     async def topics(self) -> set[str]:
         """See `Broker.topics`."""

@@ -206,7 +206,7 @@ class Worker:
         await self._trust.start()
         self._observer.health.tell("trust")
         await ground.models_served(self._models, self._address)
-        await self._courier.start()
+        await ground.connected(self._courier.start)
 
     async def _join(self) -> None:
         """Join the group and stay until the app ends by itself."""

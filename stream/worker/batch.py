@@ -21,6 +21,9 @@ from stream.underlying.request import RankRequest
 from stream.worker.asking import Asker
 from stream.worker.holding import HOLD_S, Keys, Patience
 
+BREATH_S = 0.03
+"""Longest that one batch keeps the loop for itself, but for a single certificate that takes longer, seconds."""
+
 
 class BatchProcessor:
     """Processes micro-batches; several may be under way at once.
@@ -60,32 +63,36 @@ class BatchProcessor:
         with _stage("keys"):
             keyring = await self._keyring(received)
         with _stage("read"):
+            breath = _Breath()
             for place, record in enumerate(received):
                 ready = self._core.prepare(record, self._clock(), keyring)
                 if isinstance(ready, Decision):
                     decisions[place] = ready
                 else:
                     prepared[place] = ready
+                await breath.taken()
         with _stage("ask coder"):
             lines = await self._coder.ask(list(prepared.values()), lambda p: p.requests)
         worded: dict[int, Worded] = {}
         with _stage("word"):
+            breath = _Breath()
             for number, (place, item) in enumerate(prepared.items()):
                 word = self._word(item, None if number in lines.rejected else lines.answers, lines.version)
                 if isinstance(word, Decision):
                     decisions[place] = word
                 else:
                     worded[place] = word
-                await _breathe(number)
+                await breath.taken()
         with _stage("ask ranker"):
             cases = await self._ranker.ask(list(worded.values()), lambda w: w.requests)
         with _stage("decide"):
+            breath = _Breath()
             for number, (place, one) in enumerate(worded.items()):
                 if number in cases.rejected:
                     decisions[place] = self._rejected(one.prepared)
                 else:
                     decisions[place] = self._core.decide(one, cases.answers, cases.version, self._clock())
-                await _breathe(number)
+                await breath.taken()
         return [decisions[place] for place in range(len(batch))]
 
     def _word(self, item: Prepared, answers: Mapping[LineRequest, LineAnswer] | None, coder: str) -> Worded | Decision:
@@ -122,7 +129,14 @@ def _stage(name: str) -> Iterator[None]:
     metrics.LATENCY.labels(name).observe(time.perf_counter() - began)
 
 
-async def _breathe(number: int) -> None:
-    """Heartbeats and fetches go on while a batch is coded."""
-    if number % 16 == 15:
-        await asyncio.sleep(0)
+class _Breath:
+    """Heartbeats, fetches and health go on while a batch is coded, however long its certificates take."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    async def taken(self) -> None:
+        """Let others run where nobody did for a while; called behind each certificate."""
+        if time.perf_counter() - self._last > BREATH_S:
+            await asyncio.sleep(0)
+            self._last = time.perf_counter()

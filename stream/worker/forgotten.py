@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from stream import kafka, topics
 from stream.coding import Origin
 from stream.errors import InputError, InvalidSettings
-from stream.transaction import PATIENCE_S, STOP_S, unknown
+from stream.transaction import PATIENCE_S, unknown
 from stream.wire import Wire
 
 LOOK = 500
@@ -61,8 +60,7 @@ class Forgotten:
                     await reader.start()
                     done = await self._look(reader)
             finally:
-                with suppress(Exception):
-                    await asyncio.wait_for(reader.stop(), STOP_S)
+                await kafka.ended(reader.stop())
         if done:
             told = ", ".join(f"{place.topic}/{place.partition} at {offset}" for place, offset in sorted(done.items()))
             raise InvalidSettings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,3 +66,8 @@ async def models_served(models: Iterable[Endpoint], address: str) -> None:
                 log.warning("waiting for the model to be served", model=model.version, address=address)
             polls += 1
             await asyncio.sleep(POLL_S)
+
+
+async def connected(start: Callable[[], Awaitable[None]]) -> None:
+    """Wait for the broker once more: it may have gone while the models were waited for."""
+    await Patience(POLL_S).until_done(start, "broker")

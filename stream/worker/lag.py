@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 
+from stream import kafka
 from stream.errors import BrokerUnavailable
 
 PATIENCE_S = 10.0
-STOP_S = 2.0
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -106,8 +105,7 @@ class KafkaLag:
         consumer, self._consumer = self._consumer, None
         for closing in (admin.close() if admin else None, consumer.stop() if consumer else None):
             if closing is not None:
-                with suppress(KafkaError, TimeoutError, OSError):
-                    await asyncio.wait_for(closing, STOP_S)
+                await kafka.ended(closing)
 
 
 class MemoryLag:

@@ -21,9 +21,11 @@ from stream.worker.stages import Rarely
 log = structlog.get_logger("causa.observer")
 EVERY_S = 5.0
 CONDITIONS = ("broker", "topics", "coder", "ranker", "keys", "group", "trust")
+"""What must hold before a worker is ready: see docs/observability.md."""
 NOBODY = "no certificate"
 """No owner of a key: an id has no blank."""
-"""What must hold before a worker is ready: see docs/observability.md."""
+KEYS_S = 10.0
+"""Longest wait for the key store in one look, seconds: twice what its statements may take unless set otherwise."""
 
 
 class Served(Protocol):
@@ -71,6 +73,7 @@ class Observer:
         versions: of all that could change an answer, by name, as they are now.
         keys: the store of the certificates' keys; None where there is none.
         every_s: between two looks, seconds.
+        keys_s: longest wait for `keys` in one look, seconds.
     """
 
     def __init__(
@@ -82,10 +85,12 @@ class Observer:
         *,
         keys: Keys | None = None,
         every_s: float = EVERY_S,
+        keys_s: float = KEYS_S,
     ) -> None:
         self.health = health
         self._models, self._lag, self._versions, self._every_s = tuple(models), lag, versions, every_s
-        self._keys = keys
+        self._keys, self._keys_s = keys, keys_s
+        self._asking: asyncio.Task[object] | None = None
         self._places: set[Place] = set()
         self._rarely = Rarely()
         self._closing = False
@@ -98,9 +103,10 @@ class Observer:
     async def close(self) -> None:
         """Look no longer."""
         self._closing = True
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._asking] if self._asking else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._lag.close()
 
     def assigned(self, places: Iterable[Place]) -> None:
@@ -139,12 +145,20 @@ class Observer:
         self.health.tell(watched.condition, against)
 
     async def _ask_keys(self) -> None:
+        if self._keys is None:
+            self.health.tell("keys")
+            return
+        # A thread that waits cannot be called off, and the batches need the few that there are: one question at a time.
+        asking = self._asking = self._asking or asyncio.create_task(asyncio.to_thread(self._keys.get, (NOBODY,)))
+        if asking not in (await asyncio.wait([asking], timeout=self._keys_s))[0]:
+            self.health.tell("keys", f"the key store does not answer within {self._keys_s:g} s")
+            return
+        self._asking = None
         against = ""
-        if self._keys is not None:
-            try:
-                await asyncio.to_thread(self._keys.get, (NOBODY,))
-            except InfrastructureError as error:
-                against = f"they cannot be had ({error.message})"
+        try:
+            asking.result()
+        except InfrastructureError as error:
+            against = f"they cannot be had ({error.message})"
         self.health.tell("keys", against)
 
     async def _ask_broker(self) -> None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from stream import kafka
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Outgoing
-
-STOP_S = 5.0
 
 
 class Outbox(Protocol):
@@ -63,7 +61,7 @@ class KafkaOutbox:
             try:
                 await producer.start()
             except KafkaError as error:
-                await producer.stop()
+                await kafka.stopped(producer)
                 raise BrokerUnavailable(f"producer: {type(error).__name__}") from None
             self._producer = producer
         return self._producer
@@ -85,8 +83,7 @@ class KafkaOutbox:
             return
         # A producer that failed may be fenced or out of sequence for good: the next try gets a new one.
         self._producer = None
-        with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(producer.stop(), STOP_S)
+        await kafka.stopped(producer)
         if not isinstance(fault, KafkaError):
             raise fault
         raise BrokerUnavailable(f"producer: {type(fault).__name__}") from None

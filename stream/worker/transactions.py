@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from stream import kafka
 from stream.errors import BrokerUnavailable, Overtaken
 from stream.pipeline.record import Outgoing
-from stream.transaction import PATIENCE_S, STOP_S, TransactionalWriter, unknown
+from stream.transaction import PATIENCE_S, TransactionalWriter, unknown
 
 LITTLE = 64 * 1024
 """Bytes that are fetched to see where the next record stands: the first record comes whole whatever its size."""
@@ -94,8 +93,7 @@ class KafkaTransactions:
         reader, self._reader = self._reader, None
         await self._writer.close()
         if reader is not None:
-            with suppress(Exception):
-                await asyncio.wait_for(reader.stop(), STOP_S)
+            await kafka.ended(reader.stop())
 
 
 class MemoryBroker:

@@ -21,6 +21,7 @@ from stream.registry import MemoryRegistry, load_schemas
 from stream.settings import REPOSITORY, Settings
 from stream.underlying.ranking import MemoryRanker, RankModel
 from stream.wire import Wire
+from stream.worker import batch as batching
 from stream.worker.asking import Asker
 from stream.worker.batch import BatchProcessor
 from worker.askers import coder, ranker
@@ -247,3 +248,26 @@ def test_no_text_makes_the_core_raise(lines: list[Line]) -> None:
         assert isinstance(line.text, str)
         spans = [(e.start, e.end) for e in coded.entities] + [(u.start, u.end) for u in coded.uncoded]
         assert all(0 <= start < end <= len(line.text) for start, end in spans)
+
+
+async def test_the_loop_turns_while_long_certificates_are_coded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind each certificate of each stage, when the breath is due: reading, wording, deciding."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    texts = ["insuffisance cardiaque"] * 20
+    seen = []
+    for breath_s in (3600.0, 0.0):
+        monkeypatch.setattr(batching, "BREATH_S", breath_s)
+        turns, running = 0, asyncio.create_task(others())
+        await processor(MemoryModel(WORDS)).process(batch_of(*texts))
+        seen.append(turns)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    without, with_breath = seen
+    assert with_breath >= without + 3 * len(texts)
