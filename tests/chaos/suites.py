@@ -28,6 +28,10 @@ SUITES: Sequence[Suite] = (
         "rebalances", "workers join and leave all the time",
         3_000, [Strike("add-worker", 2.0)] * 10, workers=2, rate=80,
     ),
+    Suite(
+        "one to eight", "one worker, then eight at once, then one again",
+        3_000, [Strike("add-worker", 5.0, {"more": 7})] * 2, workers=1, rate=60,
+    ),
     Suite("rolling restart", "each worker in turn is told to stop", 2_000, [RESTART] * 3, rate=80),
     Suite(
         "broker", "the broker is killed and started again, and stands still",

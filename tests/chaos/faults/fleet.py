@@ -29,19 +29,24 @@ class RollWorkers(Fault):
 
 @known("add-worker")
 class AddWorker(Fault):
-    """One more joins, and leaves again when healed: two rebalances."""
+    """So many more join together, and leave again when healed: two rebalances for each."""
 
     figure = "rebalances"
 
+    def __init__(self, more: int = 1) -> None:
+        self._more = more
+
     async def strike(self, arena: Arena) -> None:
-        self._member = arena.fleet.start()
-        await arena.until(lambda: self._member.serving or not self._member.alive, "another worker to join")
-        self.count(arena, 2 * self._member.serving)
+        self._members = [arena.fleet.start() for _ in range(self._more)]
+        await arena.until(lambda: all(m.serving or not m.alive for m in self._members), "more workers to join")
+        self.count(arena, 2 * sum(m.serving for m in self._members))
 
     async def heal(self, arena: Arena) -> None:
-        self._member.doomed = True
-        self._member.signal(signal.SIGTERM)
-        await self._member.ended()
+        for member in self._members:
+            member.doomed = True
+            member.signal(signal.SIGTERM)
+        for member in self._members:
+            await member.ended()
 
 
 @known("stop-in-silence")
