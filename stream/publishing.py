@@ -115,15 +115,18 @@ async def publish(
                     if row.error or row.certificate is None:
                         raise row.error or InvalidCertificate("an empty row")
                     key, value = row.certificate.certificate_id, wire.encode(SUBJECT, _record(row.certificate, now))
-                    if pace and await _slept(pace.wait_s(), stop):
-                        break
-                    await window.room()
-                    window.add(await producer.send(topic, value=value, key=key.encode()))
-                    taken += 1
-                except MessageSizeTooLargeError:
-                    report.reject(row.number, OversizedText("more bytes than the broker takes"))
                 except InputError as error:
                     report.reject(row.number, error)
+                    continue
+                if pace and await _slept(pace.wait_s(), stop):
+                    break
+                await window.room()  # raises what became of earlier records: no fault of this row
+                try:
+                    window.add(await producer.send(topic, value=value, key=key.encode()))
+                except MessageSizeTooLargeError:
+                    report.reject(row.number, OversizedText("more bytes than the broker takes"))
+                else:
+                    taken += 1
             await window.drained()
     except TimeoutError:
         if not patience.expired():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from stream.certificate import ID_MAX, read_certificate
 from stream.errors import BrokerUnavailable, InvalidCertificate, InvalidData
@@ -71,6 +71,22 @@ async def test_value_too_large_for_the_broker_is_a_bad_row() -> None:
     report, records = await sent(iter([row("A", 1), row("B", 2, part2=["y" * 900]), row("C", 3)]), MemoryProducer(500))
     assert [record["certificate_id"] for record in records] == ["A", "C"]
     assert [(number, error.code) for number, error in report.first_bad] == [(2, "OVERSIZED_TEXT")]
+
+
+async def test_a_record_that_the_broker_refuses_later_makes_no_other_row_bad() -> None:
+    class Refusing(MemoryProducer):
+        async def send(self, topic: str, *, value: bytes, key: bytes) -> asyncio.Future[Any]:
+            record = await super().send(topic, value=value, key=key)
+            if key == b"C3":
+                record.set_exception(MessageSizeTooLargeError("more than the topic takes"))
+            return record
+
+    report, producer = Report(), Refusing()
+    rows = good(2_000)
+    with pytest.raises(BrokerUnavailable, match="MessageSizeTooLargeError"):
+        await sent(rows, producer, report=report)
+    assert (report.bad, report.first_bad) == (0, [])
+    assert len(producer.sent) < 2_000 and next(rows, None) is not None, "nothing more is read"
 
 
 async def test_limit_counts_certificates_not_bad_rows() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -137,7 +137,7 @@ class Player:
 
     async def _partition(self, partition: int, transactions: Transactions) -> bool:
         fresh = True
-        while True:
+        while not self._stopping.is_set():
             try:
                 position = await transactions.begin()
                 if position is None:
@@ -154,7 +154,10 @@ class Player:
             except BrokerUnavailable as error:
                 if self._held.due(error.code):
                     log.warning("held: a partition begins again", code=error.code, reason=error.message)
-                await asyncio.sleep(self._retry_s)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._retry_s):
+                        await self._stopping.wait()
+        return False
 
     async def _stretch(self, partition: int, transactions: Transactions, start: int, end: int) -> bool:
         async with aclosing(self._broker.read(self._topic, partition, start, end, self._at_once)) as batches:

@@ -44,10 +44,10 @@ async def password(request: Request) -> Response:
     current, new, again = (str(form.get(name, "")) for name in _FIELDS)
     person = await asyncio.to_thread(front.people.find, user.pseudonym)
     attempt = Attempt(person.login, visit.address, visit.cookies.get("device", ""))
-    if await asyncio.to_thread(front.attempts.wait_s, attempt, user.pseudonym):
+    wait_s, known = await front.tried(attempt, user.pseudonym, current)
+    if wait_s:
         refuse(429)
-    if await front.logged_in(person.login, current) is None:
-        await asyncio.to_thread(front.attempts.failed, attempt, user.pseudonym)
+    if known is None:
         return await _page(request, fault="current", status=422)
     if new != again or new == current:
         return await _page(request, fault="again" if new != again else "same", status=422)

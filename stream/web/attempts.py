@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from stream.database import reading, upsert, writing
+from stream.errors import DatabaseUnavailable
 from stream.web import tables
 from stream.web.sessions import digest, token
 
@@ -25,6 +26,7 @@ WINDOW_S = 900
 DEVICE_S = 180 * 86_400.0
 BY_ADDRESS, BY_BOTH, BY_STRANGERS, BY_DEVICE = 60, 8, 100, 10
 """Failures that are allowed."""
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,24 @@ class Attempts:
         return (slot + 1) * WINDOW_S - self._clock() if full else 0.0
 
     def failed(self, attempt: Attempt, pseudonym: str) -> None:
-        """Count a failure."""
+        """Count a failure.
+
+        Raises:
+            DatabaseUnavailable: the server is away.
+        """
         keys = self._limits(attempt, self._known(attempt.device, pseudonym))
         slot = self._slot()
-        with writing(self._engine) as connection:
-            connection.execute(tables.failures.delete().where(tables.failures.c.slot < slot - 1))
-            upsert(
-                connection,
-                tables.failures,
-                [{"hash": key, "slot": slot, "count": 1} for key in sorted(keys)],
-                add=["count"],
-            )
+        rows = [{"hash": key, "slot": slot, "count": 1} for key in sorted(keys)]
+        for last in (False,) * (_TRIES - 1) + (True,):
+            try:
+                with writing(self._engine) as connection:
+                    connection.execute(tables.failures.delete().where(tables.failures.c.slot < slot - 1))
+                    upsert(connection, tables.failures, rows, add=["count"])
+                    return
+            except DatabaseUnavailable:
+                # Of two that count the same at once, PostgreSQL takes one back.
+                if last:
+                    raise
 
     def succeeded(self, attempt: Attempt, pseudonym: str) -> str:
         """Forget the failures of this browser with this account; a new device cookie, or empty where it has a good one."""

@@ -17,7 +17,7 @@ from stream.services import Pages, Web
 from stream.web import tables
 from stream.web.access import AccessLog
 from stream.web.address import Place, place
-from stream.web.attempts import Attempts
+from stream.web.attempts import Attempt, Attempts
 from stream.web.cookies import Cookies
 from stream.web.language import Translator
 from stream.web.oidc import Provider
@@ -69,10 +69,29 @@ class Front:
     engine: Engine
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def logged_in(self, login: str, password: str) -> Person | None:
-        """See `People.logged_in`; a few at once, for each takes 64 MiB and a core for a moment."""
+    async def tried(self, attempt: Attempt, pseudonym: str, password: str) -> tuple[float, Person | None]:
+        """Try a password under the limits of guessing (`stream.web.attempts`); a failure is counted.
+
+        A few are tried at once, for each takes 64 MiB and a core for a moment.
+
+        Args:
+            attempt: the try.
+            pseudonym: whose login it is; empty for nobody's.
+            password: as typed.
+
+        Returns:
+            Seconds until it may be tried, 0 where it was; and who it is, None for nobody.
+        """
+        if wait_s := await asyncio.to_thread(self.attempts.wait_s, attempt, pseudonym):
+            return wait_s, None
         async with self.hashing:
-            return await asyncio.to_thread(self.people.logged_in, login, password)
+            # Asked again, and counted before the next one's turn: what comes together has seen none of the others fail.
+            if wait_s := await asyncio.to_thread(self.attempts.wait_s, attempt, pseudonym):
+                return wait_s, None
+            person = await asyncio.to_thread(self.people.logged_in, attempt.login, password)
+            if person is None:
+                await asyncio.to_thread(self.attempts.failed, attempt, pseudonym)
+        return 0.0, person
 
     def file_url(self, name: str) -> str:
         """URL of a file such as `desk/queue.js`, with its hash: a browser may keep it for good."""

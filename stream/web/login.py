@@ -59,12 +59,10 @@ async def login(request: Request) -> Response:
     name, password, wanted = map(str, fields)
     attempt = Attempt(name, visit.address, visit.cookies.get("device", ""))
     pseudonym = await asyncio.to_thread(front.people.pseudonym_of, name)
-    wait_s = await asyncio.to_thread(front.attempts.wait_s, attempt, pseudonym)
+    wait_s, person = await front.tried(attempt, pseudonym, password)
     if wait_s:
         return _form(request, wanted, fault="wait", minutes=int(wait_s // 60) + 1, status=429)
-    person = await front.logged_in(name, password)
     if person is None:
-        await asyncio.to_thread(front.attempts.failed, attempt, pseudonym)
         failed = Event(pseudonym or "-", "LOGIN_FAILED", address=visit.address, detail={"by": "password"})
         await asyncio.to_thread(front.access.record, failed)
         return _form(request, wanted, fault="wrong", status=401)

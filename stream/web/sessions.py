@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from stream.database import reading, writing
+from stream.errors import DatabaseUnavailable
 from stream.web import tables
 from stream.web.users import Origin, Role, User, read_roles, written_roles
 
@@ -112,7 +114,8 @@ class Sessions:
             return None
         now = self._clock()
         if used and now - row.seen > _TOUCH_S:
-            with writing(self._engine) as connection:
+            # Of two requests at once PostgreSQL takes one back: the other has written it, and the next one will.
+            with suppress(DatabaseUnavailable), writing(self._engine) as connection:
                 connection.execute(session.update().where(session.c.hash == row.hash).values(seen=now))
         local = not row.issuer
         # A local account's roles are what they are now; a provider told them at login.

@@ -14,12 +14,13 @@ from shared import LONG
 
 from replay.world import ALL, NOW, OTHER_WORDS, RUN, World, voice
 from stream.coding import Automation, coded_record
-from stream.errors import InvalidSettings, Overtaken
+from stream.errors import BrokerUnavailable, InvalidSettings, Overtaken
 from stream.pipeline.record import Decision, Incoming
 from stream.replay.broker import Position
 from stream.replay.feed import Feed
 from stream.replay.identity import same_versions
 from stream.replay.manifest import Act, Manifest, droppable, last
+from stream.replay.memory import MemoryTransactions
 from stream.replay.plan import Plan, Range, told
 from stream.replay.reconciling import Reconciled, reconcile
 from stream.replay.recovering import so_far
@@ -237,6 +238,27 @@ class TestOnce:
         found = await world.play(plan, feed)
         assert found.faults == []
         assert found.tally.read == 30
+
+    async def test_a_stop_is_heard_while_the_broker_is_away(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await world.recorded(4)
+        plan, feed = await world.plan()
+        await begin(world.desk, RUN, plan, "op")
+        playing = world.player(plan, feed)
+        tries = 0
+
+        async def away(_transactions: MemoryTransactions) -> Position | None:
+            nonlocal tries
+            tries += 1
+            if tries > 2:
+                playing._retry_s = 1_000.0
+                asyncio.get_running_loop().call_soon(playing.stop)
+            raise BrokerUnavailable("away")
+
+        monkeypatch.setattr(MemoryTransactions, "begin", away)
+        async with asyncio.timeout(10):
+            assert not await playing.play()
 
     @pytest.mark.parametrize("source", ["certificates", "coded"])
     async def test_a_run_that_rested_longer_than_kafka_keeps_offsets_goes_on(self, world: World, source: str) -> None:

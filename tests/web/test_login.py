@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,12 +16,14 @@ from sqlalchemy import Engine
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from stream.database import reading
-from stream.services import Web
+from stream.database import open_database, reading, writing
+from stream.services import Database, Web
 from stream.web import attempts, passwords, tables
 from stream.web.application import front_of_app
+from stream.web.front import AT_ONCE
+from stream.web.sessions import Sessions
 from stream.web.users import Role
-from web.conftest import Clock
+from web.conftest import DESK, Clock
 from web.shared import PASSWORD, browser, log_in, people, signed_in, token_in
 
 
@@ -88,6 +93,19 @@ async def test_sessions_end_when_nobody_uses_them(app: Starlette, clock: Clock) 
         assert (await client.get("/", headers={"x-background": "1"})).status_code == 200
         clock.put_on(200)
         assert (await client.get("/")).status_code == 303, "what a page asks by itself kept it not"
+
+
+async def test_a_session_is_found_though_its_use_cannot_be_written_down(
+    app: Starlette, engine: Engine, clock: Clock, tmp_path: Path
+) -> None:
+    async with signed_in(app, Role.CODER) as client:
+        value = client.cookies["desk-session"]
+    clock.put_on(60)
+    impatient = open_database(Database(timeout_s=0.1), tmp_path / "desk.sqlite")
+    sessions = Sessions(impatient, DESK, 1_800, 43_200, lambda: clock().timestamp())
+    with writing(engine):
+        assert sessions.find(value) is not None
+    impatient.dispose()
 
 
 async def test_sessions_end_after_half_a_day_used_or_not(app: Starlette, clock: Clock) -> None:
@@ -171,6 +189,17 @@ async def test_guessing_is_stopped_and_locks_nobody_out(app: Starlette, clock: C
         assert (await log_in(owner)).status_code == 303, "a browser that the account knows"
         clock.put_on(2 * attempts.WINDOW_S)
         assert (await log_in(guesser)).status_code == 303
+
+
+async def test_guesses_that_come_together_pass_no_limit(app: Starlette) -> None:
+    people(app, Role.CODER)
+    async with browser(app, "10.0.0.2") as guesser:
+        token = token_in((await guesser.get("/login")).text)
+        forms = [{"csrf": token, "login": "c1", "password": f"guess {i}", "next": ""} for i in range(30)]
+        answers = await asyncio.gather(*(guesser.post("/login", data=form) for form in forms))
+    found = Counter(answer.status_code for answer in answers)
+    assert attempts.BY_BOTH <= found[401] <= attempts.BY_BOTH + AT_ONCE
+    assert found[429] == 30 - found[401]
 
 
 async def test_many_addresses_do_not_help_and_the_owner_goes_on(app: Starlette) -> None:

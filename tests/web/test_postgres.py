@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import sqlalchemy as sa
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 
+from stream.database import reading, writing
 from stream.services import Oidc, Pages, Web
+from stream.web import tables
 from stream.web.application import create_app, front_of_app
-from stream.web.attempts import BY_BOTH
+from stream.web.attempts import BY_BOTH, Attempt, Attempts
 from stream.web.site import Site
 from stream.web.users import Role
 from web.conftest import Clock
@@ -43,3 +48,26 @@ async def test_all_of_it(site: Site, postgresql: Engine, clock: Clock) -> None:
             clock.put_on(3_600)
             assert (await other.get("/")).status_code == 303
     assert front.access.verify().holds
+
+
+def test_two_failures_at_once_both_count(postgresql: Engine) -> None:
+    tables.make(postgresql)
+    attempts, attempt = Attempts(postgresql), Attempt("c9", "10.7.7.7")
+    attempts.failed(attempt, "")
+    with ThreadPoolExecutor(1) as pool:
+        with writing(postgresql) as connection:
+            connection.execute(tables.failures.update().values(count=BY_BOTH - 1))
+            other = pool.submit(attempts.failed, attempt, "")
+            blocked(postgresql, other.done)
+        other.result()
+    assert attempts.wait_s(attempt, "") > 0
+
+
+def blocked(engine: Engine, ended: Callable[[], bool]) -> None:
+    """Until somebody waits for a lock, or what should wait for one has ended."""
+    ask = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while not ended():
+        with reading(engine) as connection:
+            if connection.execute(ask).scalar():
+                return
+        time.sleep(0.01)

@@ -20,7 +20,7 @@ from stream.reader import Read, Reader
 from stream.surveillance.alerts import gauges
 from stream.surveillance.alerts.keeper import Keeper
 from stream.surveillance.alerts.publisher import Publisher
-from stream.surveillance.alerts.sinks import NotTaken, Refused, Sink
+from stream.surveillance.alerts.sinks import Message, NotTaken, Refused, Sink
 from stream.worker.stages import Rarely
 
 log = structlog.get_logger("causa.alerts")
@@ -130,9 +130,8 @@ class Service:
     async def _tell(self) -> None:
         await asyncio.to_thread(self._keeper.tell)
         self.health.tell("topics", self._publisher.against)
-        self.health.tell(
-            "counts", "" if self.intake.caught_up.is_set() else "still reading what was there at the start"
-        )
+        begun = "" if self.intake.caught_up.is_set() else "still reading what was there at the start"
+        self.health.tell("counts", self.intake.against or begun)
 
     async def _feed(self) -> None:
         names = [sink.name for sink in self._sinks]
@@ -162,17 +161,25 @@ class Service:
     async def _send(self, sink: Sink) -> None:
         async def once() -> None:
             while messages := await asyncio.to_thread(self._keeper.claim, sink.name, sink.most):
-                fault: CausaError | None = None
+                work = asyncio.create_task(self._hand_over(sink, messages))
                 try:
-                    await sink.send(messages)
-                except (NotTaken, Refused) as error:
-                    fault = error
-                    if self._rarely.due(f"{sink.name} {error.message}"):
-                        log.warning(
-                            "a sink does not take alerts", code=error.code, reason=error.message, scope=sink.name
-                        )
-                await asyncio.to_thread(self._keeper.settle, messages, fault)
-                end = "sent" if fault is None else "refused" if isinstance(fault, Refused) else "again"
-                gauges.MESSAGES.labels(sink.name, end).inc(len(messages))
+                    await asyncio.shield(work)
+                except asyncio.CancelledError:
+                    # A mail goes out of its thread whatever we do: what came of it is written down before the stop.
+                    await asyncio.gather(asyncio.shield(work), return_exceptions=True)
+                    raise
 
         await self._often(f"send {sink.name}", once, FEED_S)
+
+    async def _hand_over(self, sink: Sink, messages: Sequence[Message]) -> None:
+        """Send messages, and settle what became of them."""
+        fault: CausaError | None = None
+        try:
+            await sink.send(messages)
+        except (NotTaken, Refused) as error:
+            fault = error
+            if self._rarely.due(f"{sink.name} {error.message}"):
+                log.warning("a sink does not take alerts", code=error.code, reason=error.message, scope=sink.name)
+        await asyncio.to_thread(self._keeper.settle, messages, fault)
+        end = "sent" if fault is None else "refused" if isinstance(fault, Refused) else "again"
+        gauges.MESSAGES.labels(sink.name, end).inc(len(messages))

@@ -178,7 +178,7 @@ def claim(connection: Connection, sink: str, most: int, now: datetime) -> list[M
     """Take what is due for a sink; nobody else takes it until `CLAIM` is over."""
     due = _due(sink, now).limit(most)
     if connection.dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True)
+        due = due.with_for_update(skip_locked=True, of=DELIVERIES)
     taken: list[Message] = []
     for row in connection.execute(due).all():
         alert_id, name, attempts, revision = row.alert_id, row.occasion, row.attempts, row.revision
@@ -198,7 +198,11 @@ def settle(connection: Connection, messages: Sequence[Message], fault: CausaErro
         own = _own(message.sink, message.alert.alert_id, message.occasion)
         values: dict[str, object] = {"state": SENT, "ended_at": micros(now), "error": ""}
         if fault is not None:
-            made = connection.execute(sa.select(DELIVERIES.c.made_at).where(own)).scalar_one()
+            # A process that hung may tell of its try after another has taken the message, or has sent it.
+            own = sa.and_(own, DELIVERIES.c.attempts == message.attempt, DELIVERIES.c.ended_at.is_(None))
+            made = connection.execute(sa.select(DELIVERIES.c.made_at).where(own)).scalar()
+            if made is None:
+                continue
             over = isinstance(fault, Refused) or micros(now - PATIENCE) >= made
             again = now + timedelta(seconds=wait_s(message.attempt, getattr(fault, "again_s", 0.0)))
             values = {"state": FAILED if over else WAITING, "error": fault.message[:40], "due": micros(again)}
@@ -213,9 +217,16 @@ def wait_s(attempt: int, least: float = 0.0) -> float:
 
 
 def _due(sink: str, now: datetime) -> sa.Select[Any]:
+    # An alert's messages come in their order: while one waits to be sent again, those behind it wait too.
+    before = DELIVERIES.alias()
+    behind = sa.exists().where(
+        before.c.sink == DELIVERIES.c.sink, before.c.alert_id == DELIVERIES.c.alert_id,
+        before.c.revision < DELIVERIES.c.revision, before.c.ended_at.is_(None),
+    )  # fmt: skip
     return (
         sa.select(DELIVERIES.c.alert_id, DELIVERIES.c.occasion, DELIVERIES.c.attempts, DELIVERIES.c.revision)
         .where(DELIVERIES.c.sink == sink, DELIVERIES.c.state.in_((WAITING, SENDING)), DELIVERIES.c.due <= micros(now))
+        .where(~behind)
         .order_by(DELIVERIES.c.due, DELIVERIES.c.alert_id)
     )  # fmt: skip
 

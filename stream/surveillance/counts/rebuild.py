@@ -20,12 +20,12 @@ from sqlalchemy import Connection, Engine, event
 
 from stream import intake
 from stream.database import open_database, prepare, reading, writing
-from stream.errors import InvalidSettings
+from stream.errors import DatabaseUnavailable, InvalidSettings
 from stream.reader import Place, Read, Reader
 from stream.services import Database
 from stream.surveillance.counts import bulk, numbering
 from stream.surveillance.counts.counts import Counts
-from stream.surveillance.counts.tables import DEATHS, FORM, FROM_TOPIC, TABLES
+from stream.surveillance.counts.tables import DEATHS, FORM, FROM_TOPIC, STATE, TABLES
 from stream.surveillance.counts.writer import SUBJECT
 from stream.surveillance.groups import Groups
 
@@ -81,10 +81,17 @@ async def rebuild(
                 await twin.fill(open_reader(), until)
                 tables = await asyncio.to_thread(twin.digests)
                 return Rebuilt(twin.records, tables, tuple(name for name in tables if tables[name] != kept[name]))
-            for _ in range(_ROUNDS):
+            for left in reversed(range(_ROUNDS)):
                 until = await asyncio.to_thread(_positions, engine)
                 await twin.fill(open_reader(), until)
-                if await asyncio.to_thread(twin.replaces, engine, groups, until, force):
+                try:
+                    replaced = await asyncio.to_thread(twin.replaces, engine, groups, until, force)
+                except DatabaseUnavailable:
+                    # A fold was longer under way than a lock is waited for: one more round, and the twin is kept.
+                    if twin.taking or not left:
+                        raise
+                    continue
+                if replaced:
                     return Rebuilt(twin.records, await asyncio.to_thread(twin.digests))
             raise InvalidSettings(
                 "the counts move faster than they can be made anew", hint="stop causa alerts meanwhile"
@@ -136,6 +143,7 @@ class _Twin:
     groups: Groups
     records: int = 0
     done: dict[Place, int] = field(default_factory=dict)
+    taking: bool = False  # nobody else is in the way any more
     _engine: Engine = field(init=False)
     _counts: Counts = field(init=False)
 
@@ -182,9 +190,13 @@ class _Twin:
         with writing(engine) as connection, reading(self._engine) as own:
             _patient(connection)
             # Whoever folds waits from here on, or is taken back and does it again.
+            if connection.dialect.name == "postgresql":
+                # Takes no snapshot: what a fold committed while it was waited for is seen.
+                connection.exec_driver_sql(f"LOCK TABLE {STATE.name} IN EXCLUSIVE MODE")
             numbering.moved(connection)
             if _furthest(connection) != dict(until):
                 return False
+            self.taking = True
             certificates = sa.select(sa.func.count(sa.distinct(DEATHS.c.certificate_id)))
             here, before = own.execute(certificates).scalar() or 0, connection.execute(certificates).scalar() or 0
             if here < before and not force:

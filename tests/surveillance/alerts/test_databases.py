@@ -38,10 +38,10 @@ async def test_a_life(engine: Engine) -> None:
     assert await publisher.publish() == 2
     assert [a.status for a in topic.written] == [AlertStatus.NEW, AlertStatus.REVISED]
     assert keeper.feed(["duty"]) == 2 and keeper.feed(["duty"]) == 0
-    messages = keeper.claim("duty", 5)
-    assert [message.occasion for message in messages] == ["RAISED", "VERIFIED"]
-    keeper.settle(messages[:1], None)
-    keeper.settle(messages[1:], NotTaken("HTTP 503"))
+    for occasion, fault in (("RAISED", None), ("VERIFIED", NotTaken("HTTP 503"))):
+        messages = keeper.claim("duty", 5)
+        assert [message.occasion for message in messages] == [occasion]
+        keeper.settle(messages, fault)
     assert keeper.claim("duty", 5) == []
     moment = NOW + timedelta(minutes=1)
     assert [message.attempt for message in keeper.claim("duty", 5)] == [2]

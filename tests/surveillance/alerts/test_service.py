@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -184,6 +185,33 @@ async def test_a_sink_that_is_down_hears_of_it_later(office: Office) -> None:
         assert office.sink.got == []
         await until(lambda: office.later() and len(office.sink.got) == 1)
     assert office.sink.got[0].attempt == 2
+
+
+async def test_what_is_being_handed_over_at_a_stop_is_not_sent_again(office: Office) -> None:
+    begun, held = threading.Event(), threading.Event()
+
+    class Mail(Recorder):
+        """Hands over in a thread, which no stop reaches."""
+
+        def _hand(self, messages: Sequence[Message]) -> None:
+            begun.set()
+            held.wait(60)
+            self.got += messages
+
+        async def send(self, messages: Sequence[Message]) -> None:
+            await asyncio.to_thread(self._hand, messages)
+
+    office.sink = Mail()
+    office.write(coded("c1", MEASLES))
+    async with office.running():
+        await until(begun.is_set)
+        asyncio.get_running_loop().call_later(0.2, held.set)
+    await until(lambda: len(office.sink.got) == 1)
+    office.now += timedelta(minutes=5)
+    async with office.running() as service:
+        await until(lambda: service.health.ready)
+        await asyncio.sleep(0.3)
+    assert len(office.sink.got) == 1
 
 
 async def test_a_real_receiver_that_fails_first_gets_it_once(office: Office, receiver: str) -> None:  # noqa: F811

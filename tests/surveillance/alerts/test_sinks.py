@@ -150,6 +150,41 @@ def test_what_a_kill_cut_off_is_sent_again_under_the_same_id(engine: Engine) -> 
     assert again.id == first.id and again.attempt == 2 and again.alert == first.alert
 
 
+def test_a_late_answer_of_an_earlier_try_changes_nothing(engine: Engine) -> None:
+    put(engine, case())
+    fed(engine, "duty")
+    (first,), (again,) = claimed(engine, "duty"), claimed(engine, "duty", timedelta(seconds=95))
+    settled(engine, [first], NotTaken("ReadTimeout"), timedelta(seconds=96))
+    assert claimed(engine, "duty", timedelta(seconds=110)) == [], "the second try is under way"
+    settled(engine, [again], None, timedelta(seconds=111))
+    for late in (first, again):
+        settled(engine, [late], NotTaken("ReadTimeout"), timedelta(seconds=112))
+    assert claimed(engine, "duty", timedelta(seconds=500)) == []
+
+
+def test_a_sink_hears_the_end_behind_the_beginning(engine: Engine) -> None:
+    put(engine, case())
+    fed(engine, "duty")
+    settled(engine, claimed(engine, "duty"), NotTaken("HTTP 503"))
+    put(engine, case(revision=2, status=AlertStatus.ENDED, open=False))
+    fed(engine, "duty", "other")
+    assert claimed(engine, "duty") == []
+    later = timedelta(seconds=3)
+    (raised,) = claimed(engine, "duty", later)
+    assert raised.occasion == "RAISED" and claimed(engine, "duty", later) == []
+    settled(engine, [raised], None, later)
+    assert [message.occasion for message in claimed(engine, "duty", later)] == ["ENDED"]
+
+
+def test_a_message_that_was_given_up_holds_none_back(engine: Engine) -> None:
+    put(engine, case())
+    fed(engine, "duty")
+    settled(engine, claimed(engine, "duty"), Refused("HTTP 400"))
+    put(engine, case(revision=2, status=AlertStatus.ENDED, open=False))
+    fed(engine, "duty")
+    assert [message.occasion for message in claimed(engine, "duty")] == ["ENDED"]
+
+
 def test_a_message_that_is_not_taken_comes_again_later_and_is_given_up_in_the_end(engine: Engine) -> None:
     put(engine, case())
     fed(engine, "duty")

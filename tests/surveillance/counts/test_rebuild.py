@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from stream.database import writing
+from stream.database import open_database, reading, writing
 from stream.errors import InvalidSettings
 from stream.reader import MemoryReader, Read
+from stream.services import Database
 from stream.surveillance.counts import Counts, OlderCount, Query, put_counts, rebuild
 from stream.surveillance.counts.tables import CELLS, CODINGS, DEATHS, FROM_TOPIC
 from stream.surveillance.detection.series import Step
@@ -123,28 +127,84 @@ async def test_a_rebuild_goes_to_the_furthest_of_those_who_count(engine: Engine)
     assert (done.records, done.different) == (90, ())
 
 
-async def test_counts_that_move_meanwhile_are_caught_up_with(tmp_path: object) -> None:
+def fold_rest(connection: Connection, counts: Counts, rest: Sequence[Read]) -> None:
+    """What an intake does with records, and leaves the commit to the caller."""
+    counts.fold(connection, rest)
+    for place in {read.place.partition for read in rest}:
+        ends = max(read.place.offset for read in rest if read.place.partition == place) + 1
+        connection.execute(sa.text(
+            "UPDATE causa_offsets SET next = :next WHERE topic = 'coded' AND partition = :place"
+        ), {"next": ends, "place": place})  # fmt: skip
+
+
+async def test_counts_that_move_meanwhile_are_caught_up_with() -> None:
     engine, written = memory(), stream_of(120)
     await counted(engine, written[:60])
-    calls = 0
+    calls, counts = 0, Counts(engine, GROUPS)
 
     def reader() -> MemoryReader:
         nonlocal calls
         calls += 1
         if calls == 1:
             # Somebody counts on, after the offsets were looked at.
-            asyncio.get_running_loop()
-            intake_now = intake(engine)
             with writing(engine) as connection:
-                rest = written[60:]
-                intake_now._fold(connection, rest)
-                for place in {read.place.partition for read in rest}:
-                    ends = max(read.place.offset for read in rest if read.place.partition == place) + 1
-                    connection.execute(sa.text(
-                        "UPDATE causa_offsets SET next = :next WHERE topic = 'coded' AND partition = :place"
-                    ), {"next": ends, "place": place})  # fmt: skip
+                fold_rest(connection, counts, written[60:])
         return MemoryReader(written)
 
     done = await rebuild(engine, GROUPS, reader)
     assert done.records == 120
     assert dict(done.tables) == tables(engine)
+
+
+async def test_a_fold_that_is_under_way_costs_a_round_and_no_more(empty_postgres: Database) -> None:
+    engine, written = open_database(empty_postgres, Path("unused")), stream_of(120)
+    await counted(engine, written[:60])
+    counts, held, over = Counts(engine, GROUPS), threading.Event(), threading.Event()
+
+    def folding() -> None:
+        with writing(engine) as connection:
+            fold_rest(connection, counts, written[60:])
+            held.set()
+            waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not over.is_set():
+                with reading(engine) as other:
+                    if other.execute(waiting).scalar():
+                        break
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=folding)
+
+    def reader() -> MemoryReader:
+        if not held.is_set():
+            thread.start()
+            held.wait(60)
+        return MemoryReader(written)
+
+    try:
+        done = await rebuild(engine, GROUPS, reader)
+        over.set()
+        assert (done.records, dict(done.tables)) == (120, tables(engine))
+    finally:
+        over.set()
+        thread.join()
+        engine.dispose()
+
+
+async def test_a_fold_that_takes_longer_than_a_lock_is_waited_for(tmp_path: Path) -> None:
+    engine, written = open_database(Database(timeout_s=0.1), tmp_path / "surveillance.sqlite"), stream_of(60)
+    await counted(engine, written)
+    right, rounds = tables(engine), 0
+    with ExitStack() as fold:
+
+        def reader() -> MemoryReader:
+            nonlocal rounds
+            rounds += 1
+            if rounds == 1:
+                fold.enter_context(writing(engine))
+            if rounds == 3:
+                fold.close()
+            return MemoryReader(written)
+
+        done = await rebuild(engine, GROUPS, reader)
+    assert (rounds, dict(done.tables), tables(engine)) == (3, right, right)
+    engine.dispose()
