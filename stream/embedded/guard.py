@@ -26,9 +26,28 @@ PR_SET_PDEATHSIG = 1
 POLL_S = 0.1
 
 
-def identity(pid: int) -> dict[str, float]:
-    """Process id with its creation time: the pair is never used again, whereas the id alone is."""
-    return {"pid": pid, "created": psutil.Process(pid).create_time()}
+def start(pid: int) -> str:
+    """Boot of the machine and clock ticks from it to the start of a process; empty where there is no `/proc` (Linux).
+
+    Unlike a creation time it stays what it is when the clock is set: proc_pid_stat(5), field 22.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended.
+    """
+    if sys.platform != "linux":
+        return ""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    # The second field is the command's name in brackets, and may itself hold blanks and brackets.
+    return f"{boot} {stat.rpartition(')')[2].split()[22 - 3]}"
+
+
+def identity(pid: int) -> dict[str, float | str]:
+    """Process id with its start: the pair is never used again, whereas the id alone is."""
+    return {"pid": pid, "created": psutil.Process(pid).create_time(), "start": start(pid)}
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

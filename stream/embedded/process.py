@@ -1,7 +1,7 @@
 """One supervised server process: started through its watchdog, found again by any command, stopped without orphans.
 
 A server is known by its record ``<folder>/process.json``, which its watchdog (`guard.py`) writes: process ids with
-creation times, so that an id that the system gave to another process since is not mistaken for the server.
+their starts, so that an id that the system gave to another process since is not mistaken for the server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stream.errors import EmbeddedServerError
 
 POLL_S = 0.05
 SPAWN_S = 30.0
-CLOCK_S = 2.0  # a clock set right shifts creation times by a little
+CLOCK_S = 2.0  # a clock set right shifts creation times
 TROUBLE = re.compile(r"error|exception|fatal|fail|denied|no such|in use", re.IGNORECASE)
 
 
@@ -41,18 +41,37 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process that cannot be confused with a later one of the same id."""
+    """A process that cannot be confused with a later one of the same id.
+
+    Attributes:
+        pid: its id.
+        created: moment of its start by the clock as it was then, seconds since 1970.
+        start: see `guard.start`; where it is empty, as in records of older versions, `created` decides.
+    """
 
     pid: int
     created: float
+    start: str = ""
 
     def alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
         try:
             process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.created) < CLOCK_S and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
+            if self.start:
+                same = guard.start(self.pid) == self.start
+            else:
+                same = abs(process.create_time() - self.created) < CLOCK_S
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, OSError):
             return False
+
+    @property
+    def age_s(self) -> float:
+        """Time since its start, seconds, whatever the clock was set to since."""
+        if sys.platform == "linux" and self.start:
+            ticks = int(self.start.split()[-1])
+            return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+        return max(0.0, time.time() - self.created)
 
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
         """Sends a signal to it, or to its process group, if it lives."""

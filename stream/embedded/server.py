@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -170,7 +169,7 @@ class Server(ABC):
             address=self._address(self.main_port) if running else "",
             data=self.data,
             log=self._process.log,
-            uptime_s=max(0.0, time.time() - running.created) if running else None,
+            uptime_s=running.age_s if running else None,
         )
 
     def _alone(self) -> AbstractContextManager[None]:

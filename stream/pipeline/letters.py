@@ -36,7 +36,9 @@ def dead_letter(received: Received, error: InputError, now: datetime, keyring: K
     """The dead letter of a record: its bytes as they came (sealed when keys are set), and the error.
 
     Bytes that the topic would not take are left out; `detail` tells their number and SHA-256, and `origin` where they
-    stand for as long as their own topic keeps them.
+    stand for as long as their own topic keeps them. Where keys are set, a key that is no certificate_id may be text:
+    the letter then has for a key whoever's key seals it, the certificate's id or its place. No digest of it is told:
+    that of a short text is found by trying.
     """
     incoming, origin = received.incoming, received.incoming.origin
     told = [error.message[:DETAIL_MAX]]
@@ -44,6 +46,9 @@ def dead_letter(received: Received, error: InputError, now: datetime, keyring: K
     if key is not None and len(key) > KEY_MAX:
         told.append(_left_out("key", key))
         key = None
+    if key and keyring.seals and key != Received(incoming, None).owner.encode():
+        told.append(f"its key of {len(key)} bytes is no certificate_id, and is left out")
+        key = received.owner.encode()
     payload: bytes | Sealed | None = incoming.value
     if incoming.value is not None and len(incoming.value) + 2 * len(key or b"") > TAKES["dead-letters"] - ROOM:
         told.append(_left_out("value", incoming.value))

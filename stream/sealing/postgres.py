@@ -82,7 +82,9 @@ class PostgresKeyStore:
         connection = psycopg.connect(
             self._url, password=self._password or None, autocommit=True, client_encoding="utf8",
             connect_timeout=max(1, round(self._timeout_s)),
-            options=f"-c statement_timeout={patience} -c lock_timeout={patience}", tcp_user_timeout=patience,
+            options=f"-c statement_timeout={patience} -c lock_timeout={patience}",
+            # A host that vanished with the question acknowledged says nothing ever: seen after 5 + 3 * 2 s.
+            tcp_user_timeout=patience, keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
         )  # fmt: skip
         # Who may not make tables uses those that an operator made.
         if connection.execute("SELECT to_regclass('causa_key_acts')").fetchone() == (None,):

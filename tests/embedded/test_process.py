@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stream.embedded.process import Launch, Process, State
+from stream.embedded import guard
+from stream.embedded.process import Identity, Launch, Process, State
 from stream.errors import EmbeddedServerError
 
 from .conftest import Owner
@@ -144,8 +147,61 @@ def test_a_server_ends_with_its_watchdog(process: Process, gone: Gone) -> None:
     assert process.state() is State.DIED
 
 
-def test_a_pid_in_other_hands_is_neither_running_nor_signalled(process: Process, tmp_path: Path) -> None:
-    mine = {"pid": os.getpid(), "created": psutil.Process().create_time() - 3600}
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the ticks of a start")
+
+
+def rewritten(folder: Path, **changed: object) -> None:
+    """The record as it would be, had its processes been written down otherwise; None takes a field away."""
+    file = folder / "process.json"
+    content = json.loads(file.read_text())
+    for who in ("guard", "server"):
+        content[who] = {name: value for name, value in (content[who] | changed).items() if value is not None}
+    file.write_text(json.dumps(content))
+
+
+@ON_LINUX
+def test_a_clock_that_was_set_loses_no_server(process: Process, tmp_path: Path, gone: Gone) -> None:
+    process.start(SLEEP, detached=False)
+    pids, record = running(process), process.record()
+    assert record is not None and record.server is not None
+    age = record.server.age_s
+    rewritten(tmp_path / "toy", created=record.server.created - 3600)
+    assert process.state() is State.RUNNING
+    after = process.record()
+    assert after is not None and after.server is not None and age <= after.server.age_s < 3600
+    process.stop()
+    assert gone(*pids, within=0.5)
+
+
+def test_a_record_of_an_older_version_is_read(process: Process, tmp_path: Path, gone: Gone) -> None:
+    process.start(SLEEP, detached=False)
+    pids = running(process)
+    rewritten(tmp_path / "toy", start=None)
+    assert process.state() is State.RUNNING
+    process.stop()
+    assert gone(*pids, within=0.5)
+
+
+@ON_LINUX
+def test_a_start_is_read_behind_any_name(tmp_path: Path) -> None:
+    named = tmp_path / "a) S 1 (b"  # what a process may be called
+    named.symlink_to(shutil.which("sleep") or "")
+    per_s = os.sysconf("SC_CLK_TCK")
+    before = int(time.clock_gettime(time.CLOCK_BOOTTIME) * per_s)
+    with subprocess.Popen([named, "60"]) as child:
+        try:
+            ticks = int(guard.start(child.pid).split()[-1])
+            assert before - 1 <= ticks <= time.clock_gettime(time.CLOCK_BOOTTIME) * per_s + 1
+            assert Identity(**guard.identity(child.pid)).alive()  # type: ignore[arg-type]
+        finally:
+            child.kill()
+    with pytest.raises(psutil.NoSuchProcess):
+        guard.start(child.pid)
+
+
+@pytest.mark.parametrize("start", ["", pytest.param("another-boot 1", marks=ON_LINUX)])
+def test_a_pid_in_other_hands_is_neither_running_nor_signalled(process: Process, tmp_path: Path, start: str) -> None:
+    mine = {"pid": os.getpid(), "created": psutil.Process().create_time() - (0 if start else 3600), "start": start}
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "process.json").write_text(json.dumps({"guard": mine, "server": mine, "exit": None}))
     assert process.state() is State.DIED

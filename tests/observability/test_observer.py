@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Collection
 
 from prometheus_client import REGISTRY
@@ -32,6 +33,17 @@ class Keys:
         assert owners == ("no certificate",)
         if not self.up:
             raise KeysUnavailable("key store: OperationalError")
+
+
+class Silent:
+    """A store whose host is gone: it answers once the event is set."""
+
+    def __init__(self) -> None:
+        self.answers, self.asked = threading.Event(), 0
+
+    def get(self, owners: Collection[str]) -> None:
+        self.asked += 1
+        self.answers.wait()
 
 
 class Breaker:
@@ -126,3 +138,24 @@ async def test_a_fault_of_its_own_ends_nothing() -> None:
     await asyncio.wait_for(told, 30)
     await world.observer.close()
     assert all(task.done() for task in world.observer._tasks)
+
+
+async def test_a_key_store_that_never_answers_is_told_and_asked_no_more_than_once() -> None:
+    health, keys = Health(CONDITIONS), Silent()
+    observer = Observer(health, (), MemoryLag(Standing({})), dict, keys=keys, keys_s=0.01)
+    health.tell("keys")
+    try:
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                await observer.look()
+        assert health._against["keys"] == "the key store does not answer within 0.01 s"
+        assert keys.asked == 1, "each question that waits holds a thread"
+        keys.answers.set()
+        async with asyncio.timeout(30):
+            while health._against["keys"]:
+                await observer.look()
+        await observer.look()
+        assert keys.asked == 2 and not health._against["keys"]
+    finally:
+        keys.answers.set()
+        await observer.close()

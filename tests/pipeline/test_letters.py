@@ -57,6 +57,35 @@ def test_what_no_topic_takes_is_told_by_length_and_digest(
     assert len(record.value) + len(record.key or b"") + 4096 < TAKES["dead-letters"]
 
 
+WRITTEN = b"pendaison, infarctus"
+
+
+@pytest.mark.parametrize("seals", [False, True], ids=["plain", "sealed"])
+@pytest.mark.parametrize(
+    ("key", "certificate", "kept"),
+    [
+        (b"A1", None, b"A1"),
+        (b"B-7", Certificate("A1"), b"B-7"),
+        (None, None, None),
+        (b"", None, b""),
+        (WRITTEN, None, b"record certificates/0/12"),
+        (WRITTEN, Certificate("A1"), b"A1"),
+        ("é".encode(), None, b"record certificates/0/12"),
+        (b"x" * 129, None, b"record certificates/0/12"),
+        (b"record certificates/0/12", None, b"record certificates/0/12"),
+    ],
+)
+def test_a_key_that_may_be_text_is_not_kept_where_text_is_sealed(
+    key: bytes | None, certificate: Certificate | None, kept: bytes | None, seals: bool
+) -> None:
+    """Where keys are set, a key that is no certificate_id stands neither in the letter nor, by a digest, in its detail."""
+    received = Received(Incoming(None, key, replace(ORIGIN, topic="certificates", partition=0, offset=12)), certificate)
+    letter = dead_letter(received, FAULT, NOW, Keyring((SEALING if seals else Settings()).sealing))
+    assert letter.key == (kept if seals else key)
+    told = f"; its key of {len(key or b'')} bytes is no certificate_id, and is left out"
+    assert letter.detail == FAULT.message + (told if letter.key != key else "")
+
+
 def test_a_detail_has_an_end() -> None:
     received = Received(Incoming(b"x", b"k", ORIGIN), None)
     letter = dead_letter(

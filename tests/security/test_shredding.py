@@ -6,12 +6,13 @@ import asyncio
 import json
 import re
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from observability.collector import Collector, collecting
 from worker.behaviour import mixed, nothing_lost
 from worker.certificates import MARK, samples, spoiled, words
 from worker.worlds import RealWorld
@@ -25,11 +26,27 @@ from stream.embedded.triton import TritonServer
 from stream.errors import InputError, SealedUnreadable, Shredded
 from stream.pipeline.record import place
 from stream.reader import records
+from stream.registry import SUBJECTS
 from stream.sealing.sqlite import SqliteKeyStore
 from stream.sealing.vault import Vault
 
 pytestmark = pytest.mark.servers
 WORD = re.compile(r"[^\W\d_]{6,}")
+PLANTED = "zzplantation"
+"""A word that stands in a header of the run's producer, which no record of ours may take over, and in the servers' logs."""
+OURS = {
+    "the worker's log": "worker",
+    "Kafka's log": PLANTED,
+    "Triton's log": "underlying",
+    "the worker's metrics": "certificates",
+    "Triton's metrics": "underlying",
+    "spans": "transaction",
+    "headers of coded": "traceparent",
+    "headers of manual": "traceparent",
+    "headers of dead-letters": "traceparent",
+    "headers of certificates": PLANTED,
+}
+"""A word that stands in each: where it is not found, the place was not searched."""
 
 
 @dataclass
@@ -89,14 +106,26 @@ def _opens(attempt: Any) -> bool:
         return False
 
 
+@pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
 async def test_no_word_leaks_and_a_shredded_certificate_opens_nowhere(
-    kafka_server: KafkaServer, triton_server: TritonServer, tmp_path: Path
+    kafka_server: KafkaServer, triton_server: TritonServer, tmp_path: Path, collector: Collector
 ) -> None:
+    servers = {"Kafka's log": kafka_server.status().log, "Triton's log": triton_server.status().log}
+    assert all(map(_log, servers.values()))
+    for file in servers.values():  # a server appends, and so its own lines stay as they are
+        with file.open("a", encoding="utf-8") as out:
+            out.write(f"{PLANTED}\n")
     port = Ports(tmp_path / "ports.json").choose(["metrics"])["metrics"]
     store = tmp_path / "keys.sqlite"
     world = RealWorld(
         kafka_server, triton_server, tmp_path, CAUSA_SEALING__STORE=f"sqlite:///{store}",
         CAUSA_SEALING__KEKS=json.dumps({"k": secret("k").get_secret_value()}), CAUSA_WORKER__METRICS_PORT=str(port),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="200",
     )  # fmt: skip
     vault = Vault(sealing("k"), SqliteKeyStore(store))
     try:
@@ -110,10 +139,16 @@ async def test_no_word_leaks_and_a_shredded_certificate_opens_nowhere(
             for one in spoiled(world.wire)
             if len(one.value or b"") < 1_000_000
         ]
+        bad.append(replace(bad[0], key=f"pendaison {MARK}".encode()))  # a producer that keys by text
         sealed_dead = replace(full("sealed-dead"), accident_place="x" * 2_001)
         written, _ = mixed([world.record(c) for c in good], bad)
         written.append(world.record(vault.get_or_make(["sealed-dead"]).seal(sealed_dead)))
-        await world.publish(written)
+        traced = [world.record(good[0]), (bad[0].key, bad[0].value)]
+        await world.publish(one for one in written if one not in traced)
+        headers = [("traceparent", f"00-{'a' * 32}-{'b' * 16}-01".encode()), (PLANTED, PLANTED.encode())]
+        for key, value in traced:
+            source = world.settings.kafka.topics.certificates
+            await world._producer.send_and_wait(source, value, key=key, headers=headers)
         await world.start()
         await world.settled()
         # The offsets of a transaction may be seen a moment before its records.
@@ -121,10 +156,16 @@ async def test_no_word_leaks_and_a_shredded_certificate_opens_nowhere(
         nothing_lost(world, good, duplicates=False)
         assert len(world.results["dead-letters"]) == len(bad) + 1
 
-        page = await asyncio.to_thread(_page, port)
-        assert "causa_coded_total" in page
+        pages = {
+            "the worker's metrics": await asyncio.to_thread(_page, f"http://127.0.0.1:{port}/metrics"),
+            "Triton's metrics": await asyncio.to_thread(_page, triton_server.metrics_url),
+        }
+        assert "causa_coded_total" in pages["the worker's metrics"]
         assert await world.terminate() == 0
-        _nothing_leaks(world, plain, page)
+        shown = {"the worker's log": world.log(), **pages, "spans": collector.told}
+        shown |= {name: _log(file) for name, file in servers.items()}
+        shown |= await _headers(world, kafka_server.bootstrap)
+        _nothing_leaks(world, plain, shown)
 
         before = await Opened.of(world, kafka_server.bootstrap, vault)
         assert before.shut == {("certificates", "spoiled")}, "sealed under a key that nobody has"
@@ -155,28 +196,50 @@ async def test_no_word_leaks_and_a_shredded_certificate_opens_nowhere(
         vault.close()
 
 
-def _page(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        return str(answer.read().decode())
+def _log(file: Path) -> str:
+    """A server's log, with that of its run before where a test started it again."""
+    files = (file.with_name(f"{file.name}.1"), file)
+    return "".join(one.read_text(encoding="utf-8", errors="replace") for one in files if one.exists())
 
 
-def _nothing_leaks(world: RealWorld, certificates: list[Certificate], page: str) -> None:
-    """No word of a certificate in log, metrics, headers, keys, nor in the clear of any result but its coded lines."""
-    forbidden = words([*certificates, full()]) | {MARK}
-    # A metric's help is a sentence of ours, in which a certificate's word may stand by itself.
-    shown = [world.log(), "\n".join(line for line in page.splitlines() if not line.startswith("#"))]
+def _page(url: str) -> str:
+    """A page of metrics. A metric's help is a sentence of ours, in which a certificate's word may stand by itself."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return "\n".join(line for line in answer.read().decode().splitlines() if not line.startswith("#"))
+
+
+async def _headers(world: RealWorld, bootstrap: str) -> dict[str, str]:
+    """Names and values of all record headers, by topic; those of the topics that hold no record are empty."""
+    found = {f"headers of {subject}": "" for subject in SUBJECTS}
+    async for subject, record in records(world.settings, bootstrap, SUBJECTS):
+        found[f"headers of {subject}"] += "".join(f"{name} {value!r}\n" for name, value in record.headers)
+    return found
+
+
+def _leaked(shown: Mapping[str, str], forbidden: set[str]) -> dict[str, set[str]]:
+    """Forbidden words that are shown, by place."""
+    found = {name: forbidden & set(WORD.findall(text.casefold())) for name, text in shown.items()}
+    return {name: leaked for name, leaked in found.items() if leaked}
+
+
+def _nothing_leaks(world: RealWorld, certificates: list[Certificate], shown: Mapping[str, str]) -> None:
+    """No word of a certificate in logs, metrics, spans, headers, keys, nor in the clear of any result but its coded lines."""
+    for name, word in OURS.items():
+        assert word in _leaked(shown, {word}).get(name, ()), f"{name}: not searched"
+    planted = {name for name, word in OURS.items() if word == PLANTED} | {"Triton's log"}
+    assert set(_leaked(shown, {PLANTED})) == planted, "where it was planted, and nowhere else"
+    told = dict(shown)
     for subject, results in world.results.items():
-        for one in results:
-            shown += [str(one.key), str(one.headers)]
+        for number, one in enumerate(results):
+            parts = [str(one.key)]
             value = world.wire.decode(subject, one.value)
             if subject == "dead-letters":
-                shown += _values({key: item for key, item in value.items() if key != "payload"})
+                parts += _values({key: item for key, item in value.items() if key != "payload"})
             if subject == "manual":  # an enumeration's word is no text
-                shown += _values({**(value["certificate"] or {}), "manner": ""})
+                parts += _values({**(value["certificate"] or {}), "manner": ""})
             assert subject == "coded" or MARK.encode() not in one.value
-    for number, text in enumerate(shown):
-        leaked = forbidden & set(WORD.findall(text.casefold()))
-        assert not leaked, (number, leaked)
+            told[f"{subject} {number}"] = "\n".join(parts)
+    assert _leaked(told, words([*certificates, full()]) | {MARK}) == {}
 
 
 def _values(value: Any) -> Iterator[str]:

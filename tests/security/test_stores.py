@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 import stat
 import tempfile
@@ -11,12 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from security.postgres import PASSWORD, running
+from stream.database import open_database
 from stream.errors import InvalidSettings, KeysUnavailable
 from stream.sealing.sqlite import SqliteKeyStore
 from stream.sealing.store import Act, KeyStore, MemoryKeyStore, Row
 from stream.sealing.vault import open_store
+from stream.services import Database
 from stream.settings import Sealing, Settings
 
 AT = datetime(2026, 1, 16, 12, 0, tzinfo=UTC)
@@ -168,6 +173,24 @@ class TestPostgres(StoreBehaviour):
             with pytest.raises(KeysUnavailable) as failure:
                 open_store(refused).get(["a"])
             assert "password" not in str(failure.value) + str(failure.value.__context__ and failure.value.message)
+
+    @pytest.mark.parametrize("which", ["keys", "database"])
+    def test_a_host_that_vanishes_is_noticed(self, store: KeyStore, postgres: str, which: str) -> None:
+        """Else the system waits two hours for what a dead machine acknowledged and never answered."""
+        engine = open_database(Database(url=postgres, password=SecretStr(PASSWORD), timeout_s=5.0), Path("unused"))
+        with engine.connect() as connection:
+            file: int = connection.connection.fileno()
+            if which == "keys":
+                assert store.counts() == {}
+                file = store._connection.fileno()  # type: ignore[attr-defined]
+            with socket.socket(fileno=os.dup(file)) as wire:
+                assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+                if not all(hasattr(socket, name) for name in names):
+                    pytest.skip("this system does not tell them")
+                found = [wire.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+        engine.dispose()
+        assert found == [5, 2, 3, 5_000]
 
     def test_a_connection_that_broke_is_made_anew(self, store: KeyStore, postgres: str) -> None:
         import psycopg
