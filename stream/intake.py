@@ -46,8 +46,14 @@ def positions(connection: Connection, service: str) -> dict[Place, int]:
     return {(topic, partition): offset for topic, partition, offset in connection.execute(chosen)}
 
 
+def went_back(known: Mapping[Place, int], found: Mapping[Place, int]) -> bool:
+    """Whether the topics were begun again: some place stands before where it was known to be."""
+    return any(found.get(place, 0) < offset for place, offset in known.items())
+
+
 def forget(connection: Connection, service: str) -> None:
     """Begin at the first records again; what was made of them is the caller's to delete, in the same transaction."""
+    _lock(connection)
     connection.execute(sa.delete(OFFSETS).where(OFFSETS.c.service == service))
 
 
@@ -61,7 +67,10 @@ class Intake:
         fold: what is made of the records.
 
     Attributes:
-        caught_up: set once all that was there when reading began is in the database.
+        caught_up: set while all that was there when reading began is in the database; another process that has the
+            topics begun again (`forget`) clears it, from the next record on.
+        against: why reading is interrupted just now, where it follows; empty where it goes on.
+        kept: offset of the next record of each place, as this process knows it.
         folded: records so far.
     """
 
@@ -69,6 +78,8 @@ class Intake:
         prepare(engine, TABLES, service="intake", version=1)
         self._engine, self._service, self._subjects, self._fold = engine, service, tuple(subjects), fold
         self.caught_up = asyncio.Event()
+        self.against = ""
+        self.kept: dict[Place, int] = {}
         self.folded = self._held = 0
 
     async def run(self, open_reader: Callable[[], Reader], *, follow: bool = False) -> None:
@@ -94,12 +105,16 @@ class Intake:
             except InfrastructureError as error:
                 if not follow:
                     raise
+                self.against = error.message
                 log.warning("reading is interrupted", service=self._service, code=error.code, wait_s=wait)
             wait = AGAIN_S if self.folded > before else min(MOST_S, wait * 2)
             await asyncio.sleep(wait)
 
     async def _read(self, reader: Reader, follow: bool) -> None:
         kept = await asyncio.to_thread(self._kept)
+        if went_back(self.kept, kept):
+            self.caught_up.clear()
+        self.kept = kept
         watches = [asyncio.create_task(self._caught_up(reader)), asyncio.create_task(self._told(reader))]
         try:
             async with aclosing(reader.batches(self._subjects, starts=kept, follow=follow)) as batches:
@@ -108,6 +123,7 @@ class Intake:
                     await asyncio.to_thread(self._put, batch, kept)
                     self._held = 0
                     kept |= batch.next
+                    self.against = ""
                     self.folded += len(batch.reads)
                     metrics.TAKEN.labels(self._service).inc(len(batch.reads))
             self.caught_up.set()
@@ -127,6 +143,7 @@ class Intake:
         """A topic that has nothing new brings no batch that could tell."""
         await reader.caught_up.wait()
         self.caught_up.set()
+        self.against = ""
 
     def _kept(self) -> dict[Place, int]:
         with reading(self._engine) as connection:
@@ -134,6 +151,7 @@ class Intake:
 
     def _put(self, batch: Batch, kept: Mapping[Place, int]) -> None:
         with writing(self._engine) as connection:
+            _lock(connection)
             for place, offset in batch.next.items():
                 self._move(connection, place, kept.get(place), offset)
             try:
@@ -157,3 +175,10 @@ class Intake:
         same = sa.and_(*(OFFSETS.c[name] == value for name, value in key.items()), OFFSETS.c.next == was)
         if connection.execute(OFFSETS.update().where(same).values(next=offset)).rowcount != 1:
             raise Overtaken(f"offsets of {self._service}")
+
+
+def _lock(connection: Connection) -> None:
+    """One batch after the other: what two partitions tell of one thing may come at the same time to two processes."""
+    if connection.dialect.name == "postgresql":
+        # Takes no snapshot: a transaction that waited here sees what the one before it wrote.
+        connection.execute(sa.text(f"LOCK TABLE {OFFSETS.name} IN SHARE ROW EXCLUSIVE MODE"))

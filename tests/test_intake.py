@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -202,3 +203,93 @@ async def test_a_stop_is_heard_while_a_fault_is_cleared_away(later: int) -> None
     running = asyncio.create_task(intake.run(lambda: Failing(lambda: stop(later)), follow=True))
     await asyncio.wait({running}, timeout=10)
     assert running.cancelled()
+
+
+class Away(MemoryReader):
+    """A reader whose broker goes away and comes back."""
+
+    down = True
+
+    async def batches(self, *given: Any, **more: Any) -> AsyncGenerator[Batch, None]:
+        if self.down:
+            raise BrokerUnavailable("broker: gone")
+        async for batch in super().batches(*given, **more):
+            yield batch
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not come")
+
+
+@pytest.mark.parametrize("more", [[], [4]])
+async def test_who_follows_tells_why_he_reads_nothing(monkeypatch: pytest.MonkeyPatch, more: list[int]) -> None:
+    """Whether or not there is anything new to read once the broker is back."""
+    monkeypatch.setattr("stream.intake.AGAIN_S", 0.01)
+    engine, first, then = memory(), MemoryReader(reads([2])), Away(reads([2, *more]))
+    readers, failing = iter([first]), False
+
+    def fold(connection: Connection, came: Sequence[Read]) -> None:
+        if failing:
+            raise DatabaseUnavailable("database: gone")
+        add(connection, came)
+
+    intake = Intake(engine, "sums", ("coded",), fold)
+    running = asyncio.create_task(intake.run(lambda: next(readers, then), follow=True))
+    try:
+        await until(intake.caught_up.is_set)
+        assert intake.against == ""
+        failing = True
+        first.write(Read("coded", {"number": 4}, Origin("coded", 0, 1)))
+        await until(lambda: intake.against == "database: gone")
+        failing = False
+        await until(lambda: intake.against == "broker: gone")
+        then.down = False
+        await until(lambda: intake.against == "")
+        await until(lambda: total(engine) == 2 + sum(more))
+        assert intake.caught_up.is_set()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_who_does_not_follow_raises_and_tells_nothing() -> None:
+    intake = Intake(memory(), "sums", ("coded",), add)
+    with pytest.raises(BrokerUnavailable):
+        await intake.run(Away)
+    assert intake.against == ""
+
+
+async def test_what_was_read_begins_anew_where_another_process_rebuilds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.intake.AGAIN_S", 0.01)
+    engine, reader = memory(), MemoryReader(reads([2, 4]))
+    held = False
+
+    class Slow(MemoryReader):
+        async def batches(self, *given: Any, **more: Any) -> AsyncGenerator[Batch, None]:
+            await until(lambda: not held)
+            async for batch in super().batches(*given, **more):
+                yield batch
+
+    readers = iter([reader])
+    intake = Intake(engine, "sums", ("coded",), add)
+    running = asyncio.create_task(intake.run(lambda: next(readers, Slow(reads([2, 4, 6]))), follow=True))
+    try:
+        await until(intake.caught_up.is_set)
+        assert intake.kept == {("coded", 0): 2}
+        with writing(engine) as connection:
+            forget(connection, "sums")
+            connection.execute(SUMS.delete())
+        held = True
+        reader.write(Read("coded", {"number": 6}, Origin("coded", 0, 2)))
+        await until(lambda: not intake.caught_up.is_set())
+        assert intake.kept == {}
+        held = False
+        await until(intake.caught_up.is_set)
+        assert (total(engine), intake.kept) == (12, {("coded", 0): 3})
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

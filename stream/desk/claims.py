@@ -62,6 +62,10 @@ def take(connection: Connection, task: Found, kind: DecisionKind, who: Coder, no
     row = row_of(connection, task.certificate_id)
     if row is not None and row.coder != who.pseudonym and row.expires_at > now:
         raise Held("somebody else holds the certificate")
+    # A lock alone leaves no trace: a reading of the topics that looked at the claims before this one must find the row
+    # changed, and be done again, or it would not keep the version that is taken here (PostgreSQL).
+    same_task = TASKS.c.certificate_id == task.certificate_id
+    connection.execute(sa.update(TASKS).where(same_task).values(version=task.version))
     values = {
         "claim_id": uuid.uuid4().hex, "coder": who.pseudonym, "version": task.version, "kind": kind.value,
         "blind": task.audit, "claimed_at": now, "expires_at": now + lease, "beat_at": now, "idle_s": 0.0,

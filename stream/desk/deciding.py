@@ -87,9 +87,16 @@ def decide(context: Context, who: Coder, claim_id: str, draft: Draft, trail: Tra
     reason = _reason(context, found, draft, checked)
     if unseen := tuple(edit for edit in checked.warnings if edit.id not in draft.confirmed):
         raise Unconfirmed(unseen)
-    done = context.write(
-        lambda connection: _written(connection, context, who, claim_id, draft, told, reason, trail), trail
-    )
+    try:
+        done = context.write(
+            lambda connection: _written(connection, context, who, claim_id, draft, told, reason, trail), trail
+        )
+    except ClaimLost:
+        # A transaction whose answer was lost is done again, and finds its claim ended by what it wrote itself.
+        before = context.read(lambda connection: _before(connection, who, claim_id))
+        if before is None:
+            raise
+        return _again(before, draft)
     if isinstance(done, Decided):
         return done
     if not kept:

@@ -35,6 +35,10 @@ SUBJECT = "corrections"
 AT_ONCE = 200
 """Decisions in one transaction."""
 LEASE = timedelta(seconds=5)
+KEEP_S = LEASE.total_seconds() / 3
+"""Between two looks at the lease while a sender begins."""
+MOST_KEPT = 360
+"""Such looks (ten minutes): whoever has not begun by then may be cut off from Kafka, and lets another try."""
 LOOK_S = 0.1
 """Between two looks at the outbox."""
 RETRY_S, MOST_S = 0.5, 15.0
@@ -183,7 +187,7 @@ class Sender:
         while not await asyncio.to_thread(self._held):
             self.against = ""
             await asyncio.sleep(RETRY_S)
-        await self.begin()
+        await self._begun()
         self.against = ""
         try:
             while await asyncio.to_thread(self._held):
@@ -191,6 +195,22 @@ class Sender:
                     await asyncio.sleep(LOOK_S)
         finally:
             await self._topic.close()
+
+    async def _begun(self) -> None:
+        """Begin with the lease in hand: fencing and reading may take longer than it lasts."""
+        keeping = asyncio.create_task(self._keep())
+        try:
+            await self.begin()
+        finally:
+            keeping.cancel()
+            # Not under a suppress: a stop that comes just now would be taken for its own, and lost.
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        for _ in range(MOST_KEPT):
+            await asyncio.sleep(KEEP_S)
+            with suppress(InfrastructureError):  # whoever begins meets it too
+                await asyncio.to_thread(self._held)
 
     async def begin(self) -> None:
         """Become the only writer, and drop from the outbox what stands in the topic.

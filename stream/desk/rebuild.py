@@ -6,6 +6,7 @@ there has been read (`begin_catching_up`, `caught_up`): on a new database, and a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,7 +14,8 @@ from sqlalchemy import Connection
 
 from stream.desk.refusals import NotReady
 from stream.desk.tables import DECISIONS, DERIVED, FACTS, LEASES, OUTBOX
-from stream.intake import forget, positions
+from stream.intake import forget, positions, went_back
+from stream.reader import Place
 
 SERVICE = "desk"
 _CATCHING_UP = "catching-up"
@@ -24,11 +26,11 @@ def rebuild(connection: Connection, now: datetime) -> None:
 
     Kept are decisions that the topic may not have yet, and what no topic tells: claims, acts, drafts, the index.
     """
+    forget(connection, SERVICE)  # first: who reads the topics meanwhile is waited for before anything is seen of them
     for table in (*DERIVED, *FACTS):
         connection.execute(sa.delete(table))
     connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.decision_id.in_(_read())))
     connection.execute(sa.delete(DECISIONS).where(DECISIONS.c.read))
-    forget(connection, SERVICE)
     begin_catching_up(connection, now)
 
 
@@ -38,7 +40,9 @@ def _read() -> sa.Select[tuple[str]]:
 
 def begin_catching_up(connection: Connection, now: datetime) -> None:
     """Give nobody work until the topics have been read."""
-    if not catching_up(connection):
+    # Written where it stands already too: who takes it away just now must not do so for what is begun here.
+    again = LEASES.update().where(LEASES.c.name == _CATCHING_UP).values(expires_at=now)
+    if connection.execute(again).rowcount == 0:
         connection.execute(LEASES.insert().values(name=_CATCHING_UP, holder="", expires_at=now))
 
 
@@ -48,8 +52,15 @@ def begin(connection: Connection, now: datetime) -> None:
         begin_catching_up(connection, now)
 
 
-def caught_up(connection: Connection) -> None:
-    """The topics have been read: work is given again."""
+def caught_up(connection: Connection, read: Mapping[Place, int] | None = None) -> None:
+    """The topics have been read: work is given again.
+
+    Args:
+        connection: of a transaction that writes.
+        read: offsets up to which they were; where they were begun anew since, nothing is done.
+    """
+    if went_back(read or {}, positions(connection, SERVICE)):
+        return
     connection.execute(sa.delete(LEASES).where(LEASES.c.name == _CATCHING_UP))
 
 

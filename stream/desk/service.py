@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from stream import kafka
 from stream.desk import rebuild
 from stream.desk.desk import Desk
 from stream.desk.folding import SUBJECTS
 from stream.desk.outbox import SUBJECT, KafkaTopic, Sender
+from stream.errors import InfrastructureError
 from stream.intake import Intake
 from stream.reader import KafkaReader
 from stream.registry import open_registry
 from stream.settings import Settings
 from stream.wire import Wire
 from stream.worker.subjects import subject_topics
+
+log = structlog.get_logger("causa.desk")
+LOOK_S = 1.0
+"""Between two looks whether work may be given again."""
 
 
 class DeskService:
@@ -56,11 +63,20 @@ class DeskService:
             group.create_task(self._told())
 
     async def _told(self) -> None:
-        await self.intake.caught_up.wait()
-        await asyncio.to_thread(self._desk.context.write, rebuild.caught_up)
+        """Give work again whenever the topics have been read: another process may have them begun anew at any time."""
+        context = self._desk.context
+        while True:
+            await self.intake.caught_up.wait()
+            kept = dict(self.intake.kept)
+            try:
+                if await asyncio.to_thread(context.read, rebuild.catching_up):
+                    await asyncio.to_thread(context.write, lambda c, kept=kept: rebuild.caught_up(c, kept))
+            except InfrastructureError as error:
+                log.warning("work is not given again yet", code=error.code, reason=error.message)
+            await asyncio.sleep(LOOK_S)
 
     def ready(self) -> str:
         """Why nobody can work just now; empty where one can."""
         if not self.intake.caught_up.is_set():
             return "the topics are still being read"
-        return self.sender.against
+        return self.intake.against or self.sender.against

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from desk.office import ALL, ANNE, BRUNO, EVERY, SENIOR, Clock, Office, draft
+from desk.office import (
+    ALL,
+    ANNE,
+    BRUNO,
+    EVERY,
+    SENIOR,
+    Clock,
+    Office,
+    certificate,
+    draft,
+    machine,
+    reads,
+    task,
+)
 from stream.coding import Reason
+from stream.database import reading
+from stream.desk import rebuild, store
 from stream.desk.life import Stage
 from stream.desk.refusals import ClaimLost, Held, NotAllowed, NoTask, ReasonMissing, TooMany
 from stream.desk.tables import CLAIMS, DECISIONS, OUTBOX
-from stream.desk.values import Act, Coder, Filters, Order
+from stream.desk.values import Act, Claim, Coder, Filters, Order
+from stream.errors import DatabaseUnavailable
+from stream.intake import Intake
+from stream.reader import Batch, Read
 
 
 def test_one_certificate_one_holder(office: Office) -> None:
@@ -196,3 +214,33 @@ def test_two_servers_and_many_hands(database: Callable[[], Engine], tmp_path: Pa
     with offices[0].desk.engine.connect() as connection:
         rows = [connection.execute(table.select()).all() for table in (DECISIONS, OUTBOX, CLAIMS)]
     assert [len(found) for found in rows] == [24, 24, 0]
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # SQLite lets one write at a time
+def test_a_claim_while_the_next_version_is_read(database: Callable[[], Engine], tmp_path: Path) -> None:
+    """The reading looked at the claims a moment before: it must see this one, and keep its version."""
+    offices = [Office(database(), tmp_path) for _ in range(2)]
+    offices[0].open("a")
+    made = certificate("a", ("C25.9",), 2)
+    coded = machine(made, ("C25.9",))
+    came = tuple(reads([coded, task(made, coded)], 1))
+    taken: list[Claim] = []
+
+    def fold(connection: Connection, given: Sequence[Read]) -> None:
+        assert not store.claimed(connection, ["a"]) or taken
+        if not taken:
+            taken.append(offices[1].desk.take(ANNE, "a"))
+        offices[0].desk.fold(connection, given)
+
+    intake = Intake(offices[0].desk.engine, rebuild.SERVICE, ("coded", "manual"), fold)
+    for _ in range(2):
+        try:
+            intake._put(Batch(came, {("coded", 0): 3, ("manual", 0): 3}), {})
+            break
+        except DatabaseUnavailable:  # the claim was in the way: the reading does it again
+            continue
+    with reading(offices[0].desk.engine) as connection:
+        assert store.case(connection, "a").coded.version == 2  # type: ignore[union-attr]
+    opened = offices[0].desk.task(ANNE, taken[0].claim_id)
+    assert (opened.certificate.version, opened.banner is not None) == (1, True)
+    assert offices[0].desk.refresh(ANNE, taken[0].claim_id).version == 2

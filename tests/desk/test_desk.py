@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from sqlalchemy import Connection, Engine
 
 from desk.office import ANNE, BRUNO, SENIOR, Office, draft
 from stream.coding import CodedStatus, Correction, DecisionKind, Modality
+from stream.database import writing
 from stream.desk.life import Stage
 from stream.desk.records import correction_of
 from stream.desk.refusals import AlreadyDecided, ClaimLost, Invalid, NoTask, ReasonMissing
 from stream.desk.tables import DECISIONS
 from stream.desk.values import Filters
+from stream.errors import DatabaseUnavailable
 
 
 def corrections(office: Office) -> list[Correction]:
@@ -63,3 +69,28 @@ def test_asked_twice_a_decision_is_one(office: Office) -> None:
     assert len(corrections(office)) == 1
     with pytest.raises(NoTask):
         office.desk.take(SENIOR, "a")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_decision_whose_answer_was_lost_stands(office: Office, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    """The connection is cut behind COMMIT: what is done again finds the claim gone, or the decision not written."""
+    office.open("a")
+    claim = office.desk.take(ANNE, "a")
+    cut = [True]
+
+    @contextmanager
+    def severed(engine: Engine) -> Iterator[Connection]:
+        with writing(engine) as connection:
+            yield connection
+            if cut and not kept:
+                cut.clear()
+                raise DatabaseUnavailable("database: OperationalError")
+        if cut:
+            cut.clear()
+            raise DatabaseUnavailable("database: OperationalError")
+
+    monkeypatch.setattr("stream.desk.context.writing", severed)
+    done = office.desk.decide(ANNE, claim.claim_id, draft("I21.9"))
+    assert not cut
+    assert (done.decision_id, done.stage) == (claim.claim_id, Stage.DONE)
+    assert [made.decision_id for made in corrections(office)] == [claim.claim_id]

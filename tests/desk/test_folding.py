@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +17,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shared import LONG
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from desk.office import ALL, ANNE, BRUNO, EVERY, Office, certificate, draft, machine, memory, none, reads, task
 from stream.coding import CodedCertificate, CodedStatus, Correction, ManualTask, Modality, Origin, Route
@@ -26,7 +29,7 @@ from stream.desk.records import correction_of
 from stream.desk.refusals import NotReady
 from stream.desk.tables import CLAIMS, CODED, DECISIONS, MANUAL, MARKS, TASKS
 from stream.intake import Intake
-from stream.reader import MemoryReader, Read
+from stream.reader import Batch, MemoryReader, Read
 
 Record = ManualTask | CodedCertificate | Correction
 TOLD = (TASKS, MARKS, MANUAL, CODED, DECISIONS)
@@ -169,6 +172,28 @@ def test_a_task_without_its_record_waits(office: Office) -> None:
     assert office.ids(ANNE) == []
     office.put(coded)
     assert office.ids(ANNE) == ["a"]
+
+
+def test_two_desks_that_read_two_topics_at_once(database: Callable[[], Engine], tmp_path: Path) -> None:
+    """One takes the record, the other its task: whoever is second sees what the first has written."""
+    offices = [Office(database(), tmp_path) for _ in range(2)]
+    made = certificate("a")
+    coded = machine(made, audit=True)
+    both = threading.Barrier(2)
+
+    def put(office: Office, value: Record) -> None:
+        def fold(connection: Connection, came: Sequence[Read]) -> None:
+            office.desk.fold(connection, came)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)  # each has read, neither has committed; where they take turns nobody comes
+
+        (read,) = reads([value])
+        intake = Intake(office.desk.engine, rebuild.SERVICE, (read.subject,), fold)
+        intake._put(Batch((read,), {(read.subject, 0): 1}), {})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(put, offices, [coded, task(made, coded)]))
+    assert offices[0].ids(ANNE) == ["a"]
 
 
 def test_older_versions_and_revisions_change_nothing(office: Office) -> None:

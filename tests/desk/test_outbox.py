@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -26,7 +27,7 @@ from stream.coding import DecisionKind
 from stream.database import open_database
 from stream.desk.outbox import LEASE, MemoryTopic, Sender
 from stream.desk.records import correction_of
-from stream.desk.tables import DECISIONS, OUTBOX, TASKS
+from stream.desk.tables import DECISIONS, LEASES, OUTBOX, TASKS
 from stream.errors import BrokerUnavailable
 from stream.services import Database
 
@@ -121,6 +122,45 @@ async def test_one_of_two_desks_sends(database: Callable[[], Engine], tmp_path: 
     assert not await asyncio.to_thread(senders[0]._held)
     await asyncio.to_thread(senders[1]._give_up)
     assert await asyncio.to_thread(senders[0]._held), "who stops hands it over at once"
+
+
+async def test_who_begins_slowly_keeps_his_lease(
+    database: Callable[[], Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fencing may wait for a transaction of the sender before: no other desk takes over meanwhile."""
+    clock = Clock()
+    offices = [Office(database(), tmp_path, clock=clock) for _ in range(2)]
+    decided(offices[0], 2)
+    third = LEASE.total_seconds() / 3
+    monkeypatch.setattr("stream.desk.outbox.KEEP_S", 0.001, raising=False)
+    taken: list[bool] = []
+
+    class Slow(MemoryTopic):
+        async def begin(self) -> None:
+            for _ in range(6):
+                clock.pass_(third)
+                for _ in range(200):
+                    if clock.now + LEASE / 2 < expires():
+                        break
+                    await asyncio.sleep(0.005)
+            taken.append(await asyncio.to_thread(other._held))
+
+    def expires() -> Any:
+        with offices[0].desk.engine.connect() as connection:
+            return connection.execute(sa.select(LEASES.c.expires_at).where(LEASES.c.name == "sender")).scalar_one()
+
+    topic = Slow()
+    sender = Sender(offices[0].desk.context, topic, topic.reader)
+    other = Sender(offices[1].desk.context, MemoryTopic(), topic.reader)
+    running = asyncio.create_task(sender.run())
+    for _ in range(400):
+        await asyncio.sleep(0.02)
+        if taken and not await asyncio.to_thread(waiting, offices[0].desk.engine):
+            break
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert taken == [False]
+    assert len(topic.written) == 4
 
 
 async def test_it_goes_on_by_itself(office: Office) -> None:
