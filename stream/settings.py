@@ -140,7 +140,7 @@ class Worker(BaseModel):
     instance: str = Field("", description="static membership id; empty for a dynamic member")
     batch_max: int = Field(64, ge=1, description="certificates in a micro-batch")
     batch_wait_s: float = Field(0.05, gt=0, description="longest wait for a batch to fill")
-    in_flight: int = Field(4, ge=1, description="micro-batches under way at once; more wait, and Kafka with them")
+    in_flight: int = Field(12, ge=1, description="micro-batches under way at once; more wait, and Kafka with them")
     cache_lines: int = Field(
         50_000,
         ge=0,

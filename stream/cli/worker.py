@@ -17,12 +17,12 @@ from stream.settings import load
 def command(
     group: Annotated[str, typer.Option(help="Consumer group, where it is not that of the settings.")] = "",
 ) -> None:
-    """Code certificates from Kafka until SIGTERM or Ctrl-C; what is in flight is finished first (at most 20 s).
+    """Code certificates from Kafka until SIGTERM or Ctrl-C; what is nearly coded is finished first (at most 20 s).
 
     Start as many as there are partitions, on as many machines as you like: each takes its share.
     Examples: `causa worker`, `CAUSA_WORKER__BATCH_MAX=128 causa worker`
 
-    Exit status: 0 everything in flight was delivered; 1 some was not and will be read again; 2 settings.
+    Exit status: 0 all that was finished was delivered; 1 some was not and will be read again; 2 settings.
     """
     settings = load()
     if group:

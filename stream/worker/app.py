@@ -161,7 +161,7 @@ class Worker:
         return [event for event in events if event.message.generation_id == self._app.consumer_generation_id]
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT; the exit status (0: everything in flight was delivered).
+        """Work until SIGTERM or SIGINT; the exit status (0: all that was finished was delivered).
 
         Raises:
             InvalidSettings: a topic is missing; Kafka or Triton and the settings do not agree on TLS or the login.

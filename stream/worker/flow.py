@@ -17,6 +17,8 @@ from stream.pipeline.record import Decision, Incoming
 from stream.worker.courier import Courier, Parcel
 from stream.worker.folding import Processor
 
+FINISHED = 3
+"""Batches, behind the one whose turn it is, that are still coded to their end when the flow closes."""
 Acknowledge = Callable[[], None]
 
 
@@ -130,6 +132,7 @@ class Flow:
             Whether everything was delivered in time; if not, the rest stays unacknowledged and will be read again.
         """
         self.closing = True
+        self._leave_behind()
         try:
             if self._under_way:
                 await asyncio.wait_for(self._idle.wait(), seconds)
@@ -138,6 +141,16 @@ class Flow:
             return False
         finally:
             self.abandon()
+
+    def _leave_behind(self) -> None:
+        """Give up the last of what is being coded: it is the next owner's, and the time to stop is short."""
+        waiting = [self._coding.get_nowait() for _ in range(self._coding.qsize())]
+        for batch in waiting[:FINISHED]:
+            self._coding.put_nowait(batch)
+        for batch in waiting[FINISHED:]:
+            batch.task.cancel()
+            metrics.IN_FLIGHT.dec()
+            self._under_way -= 1
 
     def abandon(self) -> None:
         """Drop what is under way: it was not acknowledged, and will be read again."""

@@ -13,7 +13,7 @@ from stream.coding import Origin
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.worker.courier import AtLeastOnce
-from stream.worker.flow import Flow
+from stream.worker.flow import FINISHED, Flow
 from stream.worker.outbox import MemoryOutbox
 
 
@@ -236,3 +236,20 @@ async def test_the_twin_refuses_as_often_as_it_is_told() -> None:
     assert outbox.records == []
     await outbox.deliver([decision])
     assert outbox.records == list(decision.outgoing)
+
+
+async def test_a_flow_that_closes_finishes_the_first_of_what_is_under_way() -> None:
+    """The last of it is left to the next owner: a deep flow would not be done in time."""
+    world = World(in_flight=12)
+    for number in range(12):
+        await world.put(number)
+    before = metrics.IN_FLIGHT._value.get()
+    await turns()
+    closing = asyncio.create_task(world.flow.drain(10))
+    await turns()
+    kept = FINISHED + 1  # and the one whose turn it is
+    assert metrics.IN_FLIGHT._value.get() == before - (12 - kept)
+    for number in range(12):
+        world.processor.finish(number)
+    assert await closing and world.acknowledged == world.delivered() == list(range(kept))
+    await world.close()
