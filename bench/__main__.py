@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the certificates: to see that it works")
     parser.add_argument("--no-peers", action="store_true", help="the ladder without the other frameworks")
     parser.add_argument("--certificates", type=int, metavar="N", help="the ladder once, with so many certificates")
+    parser.add_argument("--rounds", type=int, default=ladder.FULL.rounds, metavar="N", help="rounds of the ladder")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--overload", action="store_true", help="more than it can do, then less; one slow partition")
     what.add_argument("--soak", type=float, metavar="MINUTES", help="half load for so long: memory and connections")
@@ -89,7 +91,7 @@ def _measure(settings: Settings, console: Console, options: argparse.Namespace) 
         grown = scale.QUICK if quick else scale.FULL
         _run(settings, console, "scale", lambda s, e, p, c: scale.run(s, e, p, c, grown), quick=quick)
     else:
-        size = ladder.QUICK if quick else ladder.FULL
+        size = ladder.QUICK if quick else replace(ladder.FULL, rounds=options.rounds)
         if options.certificates:
             size = ladder.Size(options.certificates, MIDDLING_S, 1)
         _run(

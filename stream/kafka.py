@@ -127,12 +127,16 @@ async def stopped(producer: AIOKafkaProducer, seconds: float = STOP_S) -> None:
     `stop` waits for these first; given up there, it leaves its sender and its connections behind for as long as the
     process lives.
     """
-    if not await ended(producer.stop(), seconds):
-        producer._message_accumulator.fail_all(KafkaError("given up"))
-        sender = producer._sender.sender_task
-        if sender is not None:
-            sender.cancel()
-        await ended(producer.client.close(), seconds)
+
+    async def both() -> None:  # in a task of its own: a stop of the caller's must not leave it half done
+        if not await ended(producer.stop(), seconds):
+            producer._message_accumulator.fail_all(KafkaError("given up"))
+            sender = producer._sender.sender_task
+            if sender is not None:
+                sender.cancel()
+            await ended(producer.client.close(), seconds)
+
+    await ended(both(), 3 * seconds)
 
 
 def compression() -> str:

@@ -74,10 +74,10 @@ class Flow:
         """Give a batch in, once there is `room`.
 
         Args:
-            batch: records, in order; none give the room back.
+            batch: records, in order; none give the room back, and so do any once the flow is closing.
             acknowledge: called when every result of the batch has been acknowledged by the broker.
         """
-        if not batch:
+        if not batch or self.closing:  # what comes behind a batch that was left behind must be left behind too
             self._slots.release()
             return
         metrics.IN_FLIGHT.inc()

@@ -156,6 +156,8 @@ class Lane:
             try:
                 if position is None:
                     position = await self._transactions.begin()
+                if self._closed:
+                    break
                 taken = self._taken()
                 if taken:
                     position = await self._write(taken, position)
@@ -171,6 +173,7 @@ class Lane:
                 if self._held.due(error.code):
                     log.warning("held: the lane begins again", code=error.code, reason=error.message)
                 await asyncio.sleep(self._retry_s)
+        raise asyncio.CancelledError  # it was closed, and whoever waits for its results must not wait on
 
     async def _write(self, taken: Sequence[_Ready], position: Mapping[str, int]) -> Mapping[str, int]:
         """Commit what is not committed yet; where the lane stands then."""

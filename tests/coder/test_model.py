@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
@@ -45,6 +45,7 @@ def test_good_arrays_are_read() -> None:
     st.integers(0, 2**32 - 1), st.integers(1, 4), st.sampled_from([5, 6, 127, 128, 129, 640, 641, 10_693]),
     st.sampled_from([1.0, 0.05]),
 )  # fmt: skip
+@settings(deadline=None)
 def test_the_front_finds_the_largest_wherever_they_stand(seed: int, rows: int, width: int, steps: float) -> None:
     """With coarse steps many are alike: which of these are chosen is open, their values are not."""
     values = np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)

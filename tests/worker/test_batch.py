@@ -261,6 +261,7 @@ async def test_the_loop_turns_while_long_certificates_are_coded(monkeypatch: pyt
             turns += 1
 
     texts = ["insuffisance cardiaque"] * 20
+    await processor(MemoryModel(WORDS)).process(batch_of(*texts))  # the registry is asked in a thread of its own, once
     seen = []
     for breath_s in (3600.0, 0.0):
         monkeypatch.setattr(batching, "BREATH_S", breath_s)

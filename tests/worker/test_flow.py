@@ -253,3 +253,19 @@ async def test_a_flow_that_closes_finishes_the_first_of_what_is_under_way() -> N
         world.processor.finish(number)
     assert await closing and world.acknowledged == world.delivered() == list(range(kept))
     await world.close()
+
+
+async def test_what_comes_behind_what_was_left_behind_is_left_behind_too() -> None:
+    """A batch that had its room before the flow closed, and is given in after: acknowledged, it would stand behind a hole."""
+    world = World(in_flight=12)
+    for number in range(11):
+        await world.put(number)
+    await world.flow.room()
+    await turns()
+    closing = asyncio.create_task(world.flow.drain(10))
+    await turns()
+    world.flow.put([Incoming(None, None, Origin("t", 0, 11))], lambda: world.acknowledged.append(11))
+    for number in range(12):
+        world.processor.finish(number)
+    assert await closing and world.acknowledged == list(range(FINISHED + 1)) and 11 not in world.processor.began
+    await world.close()

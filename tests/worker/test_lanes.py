@@ -451,3 +451,31 @@ def test_every_offset_is_answered_once_and_in_order_whatever_happens(
         await play.finish()
 
     asyncio.run(run())
+
+
+class Deaf(MemoryTransactions):
+    """As aiokafka's clients are where a timeout of their own comes together with it: a cancellation is lost."""
+
+    async def begin(self) -> dict[str, int]:
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            raise BrokerUnavailable("TimeoutError") from None
+        return await super().begin()
+
+
+@pytest.mark.parametrize("turns_before", [1, 3, 20])
+async def test_a_partition_that_is_lost_while_its_lane_hears_nothing_ends_no_worker(turns_before: int) -> None:
+    broker = MemoryBroker()
+    courier = ExactlyOnce(lambda p: Deaf(broker, TOPICS[:1], p), retry_s=RETRY_S)
+    watching = asyncio.create_task(courier.watch())
+    waiting = asyncio.create_task(courier.open([decision(0).incoming]).deliver([decision(0)]))
+    await turns(turns_before)
+    courier.lose()
+    async with asyncio.timeout(10):
+        await courier.stop()
+        assert await waiting is False
+    await turns()
+    assert not watching.done() and not written(broker)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
