@@ -145,7 +145,7 @@ class Worker:
         """An agent: batches of raw events into the flow."""
         options = self._settings.worker
         async for events in stream.noack_take(options.batch_max, within=options.batch_wait_s):
-            await self._flow.room()
+            await self._flow.room(full=2 * len(events) >= options.batch_max)
             while not self._shared.is_set():
                 await self._shared.wait()
             now = self._current(events)

@@ -17,6 +17,8 @@ from stream.pipeline.record import Decision, Incoming
 from stream.worker.courier import Courier, Parcel
 from stream.worker.folding import Processor
 
+FEW = 4
+"""Batches under way that keep server and worker busy when little comes."""
 FINISHED = 3
 """Batches, behind the one whose turn it is, that are still coded to their end when the flow closes."""
 Acknowledge = Callable[[], None]
@@ -55,7 +57,7 @@ class Flow:
         self._coding: asyncio.Queue[_Batch] = asyncio.Queue()
         self._leaving: asyncio.Queue[_Leaving] = asyncio.Queue()
         self._under_way = 0
-        self._idle = asyncio.Event()
+        self._idle, self._fewer = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.closing = False
 
@@ -64,8 +66,16 @@ class Flow:
         self._task = asyncio.create_task(self._run(), name="flow")
         return self._task
 
-    async def room(self) -> None:
-        """Wait until there is room for one more batch, for ever once the flow is closing; `put` takes or gives it back."""
+    async def room(self, *, full: bool = True) -> None:
+        """Wait until there is room for one more batch, for ever once the flow is closing; `put` takes or gives it back.
+
+        Args:
+            full: whether the batch is half as large as batches may be, or larger. One that is not waits while `FEW` are
+                under way: the next ones fill meanwhile, whereas many small ones would cost more than they save.
+        """
+        while not full and self._under_way >= FEW:
+            self._fewer.clear()
+            await self._fewer.wait()
         await self._slots.acquire()
         if self.closing:
             await asyncio.Event().wait()  # what is not begun is left to the next owner of the partition
@@ -122,6 +132,7 @@ class Flow:
             metrics.IN_FLIGHT.dec()
             self._slots.release()
             self._under_way -= 1
+            self._fewer.set()
             if not self._under_way:
                 self._idle.set()
 

@@ -106,7 +106,7 @@ class Lane:
         self._transactions, self._retry_s, self._missing_s = transactions, retry_s, missing_s
         self._ready: deque[_Ready] = deque()
         self._news = asyncio.Event()
-        self._closed = False
+        self._closed = asyncio.Event()
         self._held = Rarely()
         self._missing: dict[str, _Missing] = {}
         self._asked: dict[str, int] = {}
@@ -143,7 +143,7 @@ class Lane:
 
     async def close(self) -> None:
         """Give the partition up: what is not committed is left to its next owner."""
-        self._closed = True  # a cancellation can get lost in a client that is just closing
+        self._closed.set()  # a cancellation can get lost in a client that is just closing
         self._news.set()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -151,12 +151,12 @@ class Lane:
 
     async def _run(self) -> None:
         position: Mapping[str, int] | None = None
-        while not self._closed:
+        while not self._closed.is_set():
             self._news.clear()
             try:
                 if position is None:
                     position = await self._transactions.begin()
-                if self._closed:
+                if self._closed.is_set():
                     break
                 taken = self._taken()
                 if taken:

@@ -13,7 +13,7 @@ from stream.coding import Origin
 from stream.errors import BrokerUnavailable
 from stream.pipeline.record import Decision, Incoming, Outgoing
 from stream.worker.courier import AtLeastOnce
-from stream.worker.flow import FINISHED, Flow
+from stream.worker.flow import FEW, FINISHED, Flow
 from stream.worker.outbox import MemoryOutbox
 
 
@@ -268,4 +268,21 @@ async def test_what_comes_behind_what_was_left_behind_is_left_behind_too() -> No
     for number in range(12):
         world.processor.finish(number)
     assert await closing and world.acknowledged == list(range(FINISHED + 1)) and 11 not in world.processor.began
+    await world.close()
+
+
+async def test_a_small_batch_waits_while_a_few_are_under_way_and_a_full_one_does_not() -> None:
+    world = World(in_flight=12)
+    for number in range(FEW):
+        await world.flow.room(full=False)
+        world.flow.put([Incoming(None, None, Origin("t", 0, number))], lambda: None)
+    small = asyncio.create_task(world.flow.room(full=False))
+    await turns()
+    assert not small.done()
+    await world.put(FEW)
+    for number in range(FEW + 1):
+        await turns()
+        assert small.done() is (number > 1), "one more than a few were under way"
+        world.processor.finish(number)
+    await asyncio.wait_for(small, 10)
     await world.close()
