@@ -6,10 +6,12 @@ in `reading` and `writing`: one transaction each, faults of the server told as `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
@@ -21,6 +23,7 @@ from stream.services import Database
 
 PARAMETERS = 30_000
 """Values in one statement: below the least limit of either database (SQLite 32,766, PostgreSQL 65,535)."""
+T = TypeVar("T")
 READING = "causa_reading"
 """Execution option of a connection that only reads."""
 
@@ -115,6 +118,40 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with _told(), engine.begin() as connection:
         yield connection
+
+
+def again(work: Callable[[], T], *, tries: int = 5, first_s: float = 0.0, most_s: float = 0.0) -> T:
+    """What a transaction gives, begun again where another was in its way.
+
+    Args:
+        work: one whole transaction; it may be called several times.
+        tries: how often, at most.
+        first_s: longest wait before the second try, seconds; it doubles with each one that follows.
+        most_s: it grows to this, seconds.
+
+    Raises:
+        DatabaseUnavailable: the server is away, or others were in the way each time.
+    """
+    wait = first_s
+    for left in reversed(range(tries)):
+        try:
+            return work()
+        except DatabaseUnavailable:
+            if not left:
+                raise
+        time.sleep(random.uniform(0, wait))  # noqa: S311 - no secret
+        wait = min(most_s, wait * 2)
+    raise AssertionError  # pragma: no cover
+
+
+def lock(connection: Connection, table: sa.Table) -> None:
+    """Keep other writers from a table until the transaction ends; called before it has looked at anything.
+
+    SQLite has one writer at a time. On PostgreSQL this takes no snapshot: a transaction that waited here sees what the one
+    before it wrote.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from stream import metrics
-from stream.database import prepare, reading, writing
+from stream.database import lock, prepare, reading, writing
 from stream.errors import CausaError, InfrastructureError, Overtaken
 from stream.reader import Batch, Place, Read, Reader
 
@@ -53,7 +53,7 @@ def went_back(known: Mapping[Place, int], found: Mapping[Place, int]) -> bool:
 
 def forget(connection: Connection, service: str) -> None:
     """Begin at the first records again; what was made of them is the caller's to delete, in the same transaction."""
-    _lock(connection)
+    lock(connection, OFFSETS)
     connection.execute(sa.delete(OFFSETS).where(OFFSETS.c.service == service))
 
 
@@ -151,7 +151,8 @@ class Intake:
 
     def _put(self, batch: Batch, kept: Mapping[Place, int]) -> None:
         with writing(self._engine) as connection:
-            _lock(connection)
+            # One batch after the other: what two partitions tell of one thing may come at once to two processes.
+            lock(connection, OFFSETS)
             for place, offset in batch.next.items():
                 self._move(connection, place, kept.get(place), offset)
             try:
@@ -175,10 +176,3 @@ class Intake:
         same = sa.and_(*(OFFSETS.c[name] == value for name, value in key.items()), OFFSETS.c.next == was)
         if connection.execute(OFFSETS.update().where(same).values(next=offset)).rowcount != 1:
             raise Overtaken(f"offsets of {self._service}")
-
-
-def _lock(connection: Connection) -> None:
-    """One batch after the other: what two partitions tell of one thing may come at the same time to two processes."""
-    if connection.dialect.name == "postgresql":
-        # Takes no snapshot: a transaction that waited here sees what the one before it wrote.
-        connection.execute(sa.text(f"LOCK TABLE {OFFSETS.name} IN SHARE ROW EXCLUSIVE MODE"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,12 +9,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from stream.database import reading, writing
+from stream.database import again, reading, writing
 from stream.desk.reasons import Reasons
 from stream.desk.refusals import ReasonMissing
 from stream.desk.texts import Index, Opener
 from stream.desk.trail import NO_TRAIL, Trail
-from stream.errors import DatabaseUnavailable
 from stream.services import Desk as DeskSettings
 from stream.targeting.policy import Rules
 
@@ -68,18 +65,13 @@ class Context:
         Raises:
             DatabaseUnavailable: the server is away, or others were in the way too often.
         """
-        wait = _FIRST_S
-        for left in reversed(range(TRIES)):
-            try:
-                with writing(self.engine) as connection:
-                    trail.begin(connection)
-                    return work(connection)
-            except DatabaseUnavailable:
-                if not left:
-                    raise
-            time.sleep(random.uniform(0, wait))  # noqa: S311 - no secret
-            wait = min(_MOST_S, wait * 2)
-        raise AssertionError  # pragma: no cover
+
+        def once() -> T:
+            with writing(self.engine) as connection:
+                trail.begin(connection)
+                return work(connection)
+
+        return again(once, tries=TRIES, first_s=_FIRST_S, most_s=_MOST_S)
 
     def offered(self, purpose: str, why: str) -> str:
         """A reason that may be chosen.

@@ -22,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from stream.database import reading, writing
+from stream.database import again, lock, reading, writing
 from stream.errors import DatabaseUnavailable
 from stream.web import tables
 
@@ -31,7 +31,6 @@ START = "0" * 64
 NOBODY = "-"
 _ACT = re.compile(r"[A-Z][A-Z_]{1,39}")
 _HEAD = 1
-_TRIES = 5
 _PAGE = 1_000
 _DETAIL_CHARS = 2_000
 
@@ -141,7 +140,7 @@ class AccessLog:
         """
         if connection.engine.url != self._engine.url:
             raise ValueError("a transaction of another database than the access log's")
-        _lock(connection)
+        lock(connection, tables.access_head)
 
     def write(self, connection: Connection, event: Event) -> Entry:
         """Append a row in a transaction that writes.
@@ -155,7 +154,7 @@ class AccessLog:
         detail = _canonical(event.detail)
         if len(detail) > _DETAIL_CHARS:
             raise ValueError("too much detail for the access log")
-        _lock(connection)
+        lock(connection, tables.access_head)
         head = _head(connection)
         bare = Entry(
             head.number + 1, self._clock().astimezone(UTC).isoformat(timespec="milliseconds"), event.who[:40], event.roles,
@@ -180,15 +179,12 @@ class AccessLog:
         Raises:
             DatabaseUnavailable: the server is away: what was to be shown must not be shown.
         """
-        for attempt in range(_TRIES):
-            try:
-                with self.writing() as connection:
-                    return self.write(connection, event)
-            except DatabaseUnavailable:
-                # The first two writers of an empty log may meet.
-                if attempt == _TRIES - 1:
-                    raise
-        raise AssertionError
+
+        def append() -> Entry:
+            with self.writing() as connection:
+                return self.write(connection, event)
+
+        return again(append)  # the first two writers of an empty log may meet
 
     def entries(self, *, after: int = 0, certificate_id: str | None = None, who: str | None = None) -> Iterator[Entry]:
         """Rows in their order, read page by page.
@@ -269,12 +265,6 @@ def _fault(entry: Entry, end: Head, expected: Mapping[int, str]) -> str:
     if expected.get(entry.number, entry.hash) != entry.hash:
         return f"row {entry.number} is another one than the exported head tells: the chain was written anew"
     return ""
-
-
-def _lock(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        # Takes no snapshot: a transaction that waited here sees what the one before it wrote.
-        connection.execute(sa.text(f"LOCK TABLE {tables.access_head.name} IN EXCLUSIVE MODE"))
 
 
 def _head(connection: Connection) -> Head:

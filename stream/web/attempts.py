@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from stream.database import reading, upsert, writing
-from stream.errors import DatabaseUnavailable
+from stream.database import again, reading, upsert, writing
 from stream.web import tables
 from stream.web.sessions import digest, token
 
@@ -26,7 +25,6 @@ WINDOW_S = 900
 DEVICE_S = 180 * 86_400.0
 BY_ADDRESS, BY_BOTH, BY_STRANGERS, BY_DEVICE = 60, 8, 100, 10
 """Failures that are allowed."""
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +81,13 @@ class Attempts:
         keys = self._limits(attempt, self._known(attempt.device, pseudonym))
         slot = self._slot()
         rows = [{"hash": key, "slot": slot, "count": 1} for key in sorted(keys)]
-        for last in (False,) * (_TRIES - 1) + (True,):
-            try:
-                with writing(self._engine) as connection:
-                    connection.execute(tables.failures.delete().where(tables.failures.c.slot < slot - 1))
-                    upsert(connection, tables.failures, rows, add=["count"])
-                    return
-            except DatabaseUnavailable:
-                # Of two that count the same at once, PostgreSQL takes one back.
-                if last:
-                    raise
+
+        def count() -> None:
+            with writing(self._engine) as connection:
+                connection.execute(tables.failures.delete().where(tables.failures.c.slot < slot - 1))
+                upsert(connection, tables.failures, rows, add=["count"])
+
+        again(count)  # of two that count the same at once, PostgreSQL takes one back
 
     def succeeded(self, attempt: Attempt, pseudonym: str) -> str:
         """Forget the failures of this browser with this account; a new device cookie, or empty where it has a good one."""

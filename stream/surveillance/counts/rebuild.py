@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 
 from stream import intake
-from stream.database import open_database, prepare, reading, writing
+from stream.database import lock, open_database, prepare, reading, writing
 from stream.errors import DatabaseUnavailable, InvalidSettings
 from stream.reader import Place, Read, Reader
 from stream.services import Database
@@ -190,9 +190,7 @@ class _Twin:
         with writing(engine) as connection, reading(self._engine) as own:
             _patient(connection)
             # Whoever folds waits from here on, or is taken back and does it again.
-            if connection.dialect.name == "postgresql":
-                # Takes no snapshot: what a fold committed while it was waited for is seen.
-                connection.exec_driver_sql(f"LOCK TABLE {STATE.name} IN EXCLUSIVE MODE")
+            lock(connection, STATE)
             numbering.moved(connection)
             if _furthest(connection) != dict(until):
                 return False
